@@ -1,0 +1,85 @@
+"""Finding workloads, variants and rules by the name of their file.
+
+A kind of plug-in is a folder of ours with one file per plug-in; files that begin with an underscore
+are not plug-ins. `PERFKIT_PATH` (folders separated like PATH) adds a stranger's own: a file
+`FOLDER/variants/fast.py` is the variant `fast`. Listing names imports nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+
+from perfkit.errors import UsageError
+
+_PACKAGE = Path(__file__).parent
+_FOLDERS = {"variants": "variants", "workloads": "training/workloads", "rules": "diagnosis/rules"}
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Return the names of every plug-in of a kind (`variants`, `workloads`, `rules`), sorted."""
+    return tuple(sorted(_sources(kind)))
+
+
+def load(kind: str, name: str) -> ModuleType:
+    """Import the plug-in `name` of a kind.
+
+    Raises:
+        UsageError: there is none of that name; the hint names the nearest, or all.
+    """
+    sources = _sources(kind)
+    if name not in sources:
+        raise unknown(kind[:-1], name, tuple(sources))
+    path = sources[name]
+    if path.is_relative_to(_PACKAGE):
+        return importlib.import_module(f"perfkit.{_FOLDERS[kind].replace('/', '.')}.{name}")
+    full_name = f"perfkit_path_{kind}_{name}"
+    if full_name in sys.modules:
+        return sys.modules[full_name]
+    spec = importlib.util.spec_from_file_location(full_name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[full_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[full_name]
+        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def unknown(what: str, name: str, known: tuple[str, ...]) -> UsageError:
+    """Return the error for a name that is not one of `known`, with the nearest ones as a hint."""
+    near = get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"one of: {', '.join(sorted(known))}"
+    return UsageError(f"unknown {what} {name!r}", hint=hint)
+
+
+def _sources(kind: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in (_PACKAGE / _FOLDERS[kind], *_own_folders(kind)):
+        for path in sorted(folder.glob("*.py")):
+            if path.stem.startswith("_"):
+                continue
+            if path.stem in found:
+                raise UsageError(
+                    f"two files define the {kind[:-1]} {path.stem!r}: {found[path.stem]} and {path}",
+                    hint="rename the one in your PERFKIT_PATH",
+                )
+            found[path.stem] = path
+    return found
+
+
+def _own_folders(kind: str) -> list[Path]:
+    raw = os.environ.get("PERFKIT_PATH", "")
+    roots = [Path(part).expanduser().resolve() for part in raw.split(os.pathsep) if part]
+    for root in roots:
+        if not root.is_dir():
+            raise UsageError(f"PERFKIT_PATH names {root}, which is not a folder")
+    return [root / kind for root in roots]

@@ -1,0 +1,44 @@
+"""Errors a user can meet: what was asked, what is wrong with it, what to do.
+
+Every error carries a message, an optional hint and the exit code of the command that meets it.
+The command line prints `error: <message>` and `hint: <hint>`; nothing else of ours prints errors.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_BUG = 3
+EXIT_INCONCLUSIVE = 4
+EXIT_INTERRUPTED = 130
+
+
+class PerfkitError(Exception):
+    """Something went wrong that is not a bug of perfkit.
+
+    Args:
+        message: what was asked and what is wrong with it, one sentence.
+        hint: what to do about it, one sentence; None when there is nothing to do.
+    """
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(PerfkitError):
+    """What was asked cannot be done: an unknown name, a bad value, a missing or damaged file."""
+
+    exit_code = EXIT_USAGE
+
+
+class DamagedFile(UsageError):
+    """A file of ours that cannot be read back: truncated, edited or not ours at all."""
+
+
+class LaterVersion(UsageError):
+    """A file written by a later perfkit than this one."""

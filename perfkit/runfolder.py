@@ -1,0 +1,229 @@
+"""Where things lie on disk: the study folder of a command, the run folder of a training process.
+
+The run folder is the one contract between the two sides of the process boundary. It is readable while
+the run goes on and after any death: JSON files are replaced whole, logs are appended line by line and
+a torn last line is dropped. There is no pickle.
+
+    .perfkit/<UTC>-<command>/            a study
+        document.json  study.json  baton.jsonl  telemetry/  generations/<n>.json
+        processes/<generation>-<n>/      a run folder
+            config.json  environment.json  status.json  log.txt
+            ranks/<rank>/steps.bin  events.jsonl  loader/<worker>-<pid>.bin
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from perfkit.codec import from_json, to_json
+from perfkit.config import RunConfig
+from perfkit.document import write_text
+from perfkit.errors import DamagedFile, PerfkitError, UsageError
+
+ROOT = ".perfkit"
+
+
+class JsonLines:
+    """An append-only file of JSON objects, one a line, each on disk when `append` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, item: dict[str, Any]) -> None:
+        """Add one object in a single write, so that two writers cannot mix their lines."""
+        line = json.dumps(item, ensure_ascii=False, allow_nan=False) + "\n"
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(handle, line.encode())
+        finally:
+            os.close(handle)
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Yield the objects; a torn last line is dropped, a missing file has none.
+
+        Raises:
+            DamagedFile: a line before the last is not a JSON object.
+        """
+        if not self.path.exists():
+            return
+        lines = self.path.read_bytes().split(b"\n")
+        for number, line in enumerate(lines[:-1], start=1):
+            try:
+                item = json.loads(line)
+            except ValueError:
+                item = None
+            if not isinstance(item, dict):
+                raise DamagedFile(f"{self.path}, line {number}: not a JSON object")
+            yield item
+
+
+@dataclass(frozen=True)
+class RankFolder:
+    """What one rank of a training process writes."""
+
+    path: Path
+
+    @property
+    def steps(self) -> Path:
+        """Step records (`perfkit.records.STEPS`)."""
+        return self.path / "steps.bin"
+
+    @property
+    def events(self) -> JsonLines:
+        """What happened: one object with `event` and `t_ns` each."""
+        return JsonLines(self.path / "events.jsonl")
+
+    @property
+    def loader(self) -> Path:
+        """Folder of the loader workers' fetch records (`perfkit.records.FETCHES`)."""
+        return self.path / "loader"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one training process."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig) -> RunFolder:
+        """Make the folder with its configuration.
+
+        Raises:
+            PerfkitError: it cannot be written.
+        """
+        folder = cls(path)
+        try:
+            folder.rank(0).loader.mkdir(parents=True)
+        except OSError as error:
+            raise PerfkitError(f"cannot make {path}: {error.strerror or error}") from error
+        write_json(path / "config.json", to_json(config))
+        return folder
+
+    def rank(self, number: int) -> RankFolder:
+        """Return the folder of one rank."""
+        return RankFolder(self.path / "ranks" / str(number))
+
+    @property
+    def log(self) -> Path:
+        """What the process printed, on either stream."""
+        return self.path / "log.txt"
+
+    def config(self) -> RunConfig:
+        """Read the configuration back.
+
+        Raises:
+            DamagedFile: it is not there or not whole.
+        """
+        return from_json(RunConfig, read_json(self.path / "config.json"))
+
+    def write(self, name: str, value: dict[str, Any]) -> None:
+        """Replace `<name>.json` whole."""
+        write_json(self.path / f"{name}.json", value)
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The folder of one command."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, command: str, *, root: Path | None = None) -> StudyFolder:
+        """Make `.perfkit/<UTC>-<command>/`; two commands in one second get folders of their own.
+
+        Raises:
+            UsageError: the place cannot be written to.
+        """
+        root = root or Path(ROOT)
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            ignore = root / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+            for attempt in range(1, 1000):
+                path = root / (f"{stamp}-{command}" + (f"-{attempt}" if attempt > 1 else ""))
+                try:
+                    path.mkdir()
+                except FileExistsError:
+                    continue
+                for name in ("processes", "generations", "telemetry"):
+                    (path / name).mkdir()
+                return cls(path)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to {root}: {error.strerror or error}",
+                hint="run from a folder you may write to",
+            ) from error
+        raise UsageError(f"{root} has no room for another study of this second")
+
+    @classmethod
+    def find(cls, name: str, *, root: Path | None = None) -> StudyFolder:
+        """Find a study by folder, by a file in it, or as `latest`.
+
+        Raises:
+            UsageError: there is none.
+        """
+        root = root or Path(ROOT)
+        if name == "latest":
+            studies = [p for p in root.glob("*Z-*") if p.is_dir()]
+            if not studies:
+                raise UsageError(
+                    f"there is no study under {root}", hint="run `perfkit bench` first"
+                )
+            # the stamp sorts by second; studies of one second sort by when they were made
+            return cls(max(studies, key=lambda p: (p.name[:16], p.stat().st_ctime_ns)))
+        path = Path(name)
+        path = path.parent if path.is_file() else path
+        if not path.is_dir():
+            raise UsageError(
+                f"there is no study {name}", hint="name a folder under .perfkit, or latest"
+            )
+        return cls(path)
+
+    @property
+    def document(self) -> Path:
+        """The answer, replaced whole after every generation."""
+        return self.path / "document.json"
+
+    @property
+    def baton(self) -> JsonLines:
+        """Who ran when."""
+        return JsonLines(self.path / "baton.jsonl")
+
+    @property
+    def telemetry(self) -> Path:
+        """Folder of the sampler."""
+        return self.path / "telemetry"
+
+    def process(self, generation: int, number: int) -> Path:
+        """Where the run folder of one process lies."""
+        return self.path / "processes" / f"{generation}-{number}"
+
+    def generation(self, number: int) -> Path:
+        """The stored result of one finished generation."""
+        return self.path / "generations" / f"{number}.json"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file whole."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DamagedFile: it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedFile(f"cannot read {path}: {error}") from error
