@@ -1,0 +1,1 @@
+"""Everything that runs inside a training process. Torch lives here only."""

@@ -1,0 +1,36 @@
+"""What every test may rely on: no settings of the user's, data made into a folder of the session's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+# how long an example takes depends on what else the machine does; nothing is timed in a test
+settings.register_profile("perfkit", deadline=None)
+settings.load_profile("perfkit")
+
+_USERS = ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "PERFKIT_CACHE_DIR", "PERFKIT_PATH")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _USERS:
+            patch.delenv(name, raising=False)
+        patch.setenv("PERFKIT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked `gpu` where there is none; torch is asked only if there are such tests."""
+    marked = [item for item in items if item.get_closest_marker("gpu") is not None]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        skip = pytest.mark.skip(reason="torch sees no CUDA device here")
+        for item in marked:
+            item.add_marker(skip)
