@@ -1,0 +1,60 @@
+"""The line between the engine and a training process: commands on stdin, replies on what was stdout.
+
+The real stdout is taken over at start for replies (`perfkit.wire`) and file descriptor 1 is pointed at
+stderr (the log), so nothing that a workload prints can be mistaken for a reply. When stdin ends the
+engine is gone, however it ended, and with it goes the whole process group: no child or worker outlives
+its parent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import Any
+
+from perfkit.wire import pack_reply
+
+
+class Channel:
+    """One end of the line, inside the training process. Make it before anything else prints."""
+
+    def __init__(self) -> None:
+        self._replies = os.dup(1)
+        os.set_inheritable(self._replies, False)
+        os.dup2(2, 1)
+        if hasattr(os, "setpgid"):
+            os.setpgid(0, 0)
+            # a hang-up is how the kernel ends a stopped, orphaned group: never ignore it
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        self._commands: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._home = os.getpid()
+        threading.Thread(target=self._listen, name="perfkit-commands", daemon=True).start()
+
+    def receive(self) -> dict[str, Any]:
+        """Wait for the next command."""
+        return self._commands.get()
+
+    def reply(self, message: dict[str, Any]) -> None:
+        """Send one reply; an engine that is gone is no error here."""
+        data = pack_reply(message)
+        try:
+            while data:
+                data = data[os.write(self._replies, data) :]
+        except OSError:
+            self._end()
+
+    def _listen(self) -> None:
+        for line in sys.stdin.buffer:
+            self._commands.put(json.loads(line))
+        self._end()
+
+    def _end(self) -> None:
+        if os.getpid() != self._home:
+            return
+        if hasattr(os, "killpg"):
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)

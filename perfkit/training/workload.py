@@ -1,0 +1,68 @@
+"""What is trained: the contract of the files in `workloads/`, built-in or a stranger's.
+
+A workload file has one function, `factory(config) -> Workload`. perfkit owns the loader and the loop;
+the workload says what they are made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader, Dataset
+
+from perfkit.config import RunConfig
+
+
+class Epoch(Protocol):
+    """What an evaluation or a periodic task may use."""
+
+    model: nn.Module
+    """The model under training, on its device; the callee sets and resets `eval()` itself."""
+    device: torch.device
+    folder: str
+    """An existing folder to write to."""
+    results: dict[str, Any]
+    """What the last evaluation returned; periodic tasks read it."""
+
+    def autocast(self) -> Any:
+        """A context manager: the precision the row trains in."""
+
+    def loader(self, dataset: Dataset[Any]) -> DataLoader[Any]:
+        """A loader over `dataset` in order, with the row's own loader settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Periodic:
+    """Work between epochs: metrics, plots, checkpoints."""
+
+    name: str
+    every: int
+    """Epochs between two runs; 0 never."""
+    run: Callable[[Epoch], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A model with its loss, optimizer, data and periodic work, all on the CPU.
+
+    A sample of `dataset` is `(input, target)` before collation; a batch is `(inputs, targets)`, and
+    `loss(model(inputs), targets)` is a scalar tensor.
+    """
+
+    model: nn.Module
+    loss: Callable[[Any, Any], Tensor]
+    """May be an `nn.Module` with parameters of its own; the optimizer then holds those too."""
+    optimizer: Callable[[Any], Optimizer]
+    """Makes the optimizer from the parameters, e.g. `partial(torch.optim.AdamW, lr=1e-3)`."""
+    dataset: Dataset[Any]
+    collate: Callable[[list[Any]], Any] | None = None
+    evaluate: Callable[[Epoch], Mapping[str, Any]] | None = None
+    periodic: tuple[Periodic, ...] = ()
+
+
+Factory = Callable[[RunConfig], Workload]
