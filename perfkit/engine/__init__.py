@@ -1,0 +1,1 @@
+"""The engine: starts training processes, passes the baton, watches, collects. It prints nothing."""

@@ -1,0 +1,61 @@
+"""What the engine tells while it works: typed values, shown by whoever started it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """Data is being made; `done` of `total` so far."""
+
+    done: int
+    total: int
+    path: str
+
+
+@dataclass(frozen=True)
+class GenerationStarted:
+    """Processes of a generation are starting."""
+
+    number: int
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Doing:
+    """A process has the baton: `what` is warm-up, a block or an edge."""
+
+    generation: int
+    key: str
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class BlockRepeated:
+    """A block was disturbed by somebody else's load and is run again."""
+
+    key: str
+    foreign_cpu_s: float
+
+
+@dataclass(frozen=True)
+class ProcessFailed:
+    """A process ended with a status that is not ok; the others go on."""
+
+    key: str
+    status: str
+    message: str
+
+
+@dataclass(frozen=True)
+class GenerationDone:
+    """A generation is stored."""
+
+    number: int
+    cost_s: float
+
+
+Event = Preparing | GenerationStarted | Doing | BlockRepeated | ProcessFailed | GenerationDone

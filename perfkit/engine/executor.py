@@ -1,0 +1,93 @@
+"""The executor: what a study is given to run its plans on real processes."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from perfkit.codec import from_json, to_json
+from perfkit.engine.events import Event, GenerationDone
+from perfkit.engine.generation import Generation
+from perfkit.engine.plan import GenerationPlan
+from perfkit.engine.results import GenerationResult
+from perfkit.errors import DamagedFile
+from perfkit.runfolder import StudyFolder, read_json, write_json
+from perfkit.telemetry import host
+from perfkit.telemetry.start import Sampler
+from perfkit.telemetry.windows import Averages, average
+
+
+class Executor:
+    """Runs generations one after another in one study folder, with the sampler beside them.
+
+    Use it as a context manager: it ends the sampler.
+
+    Args:
+        timeout_s: how long one process may hold the baton.
+        emit: gets every event.
+    """
+
+    def __init__(
+        self, study: StudyFolder, *, timeout_s: float, emit: Callable[[Event], None]
+    ) -> None:
+        self.study = study
+        self._timeout_s = timeout_s
+        self._emit = emit
+        self._sampler: Sampler | None = None
+        self._gauge = host.Gauge()
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._sampler is not None:
+            self._sampler.stop()
+
+    def run(self, plan: GenerationPlan) -> GenerationResult:
+        """Run a generation and store its result; only finished ones are stored."""
+        generation = Generation(
+            self.study,
+            plan,
+            timeout_s=self._timeout_s,
+            gauge=self._gauge,
+            emit=self._emit,
+            on_ready=self._start_sampler,
+        )
+        result = generation.run()
+        write_json(self.study.generation(plan.number), to_json(result))
+        self._emit(GenerationDone(plan.number, result.cost_s))
+        return result
+
+    def finished(self) -> list[GenerationResult]:
+        """Read the generations that an earlier command finished in this folder, in order."""
+        found = []
+        for path in sorted((self.study.path / "generations").glob("*.json")):
+            with contextlib.suppress(DamagedFile):
+                found.append(from_json(GenerationResult, read_json(path)))
+        return sorted(found, key=lambda result: result.number)
+
+    def _start_sampler(self, environment: dict[str, Any]) -> None:
+        if self._sampler is None:
+            uuid = environment.get("device_uuid")
+            self._sampler = Sampler(self.study.telemetry, [uuid] if uuid else [])
+            self._sampler.start()
+            if self._sampler.pid is not None:
+                self._gauge = host.Gauge([self._sampler.pid])
+
+    def averages(self, windows: Sequence[tuple[int, int]]) -> Averages:
+        """Average the telemetry of this study over stretches of `perf_counter_ns`."""
+        paths = sorted(self.study.telemetry.glob("samples*.jsonl"))
+        # a resumed study has a file per command; a window lies in one of them
+        found = [average(path, windows) for path in paths]
+        if not found:
+            return Averages(values={}, unavailable={}, samples=0)
+        return max(found, key=lambda one: one.samples)
+
+    def drop_unfinished(self) -> None:
+        """Remove what generations left behind that did not finish, so that they can be run again."""
+        numbers = {result.number for result in self.finished()}
+        for path in (self.study.path / "processes").iterdir():
+            if int(path.name.split("-")[0]) not in numbers:
+                shutil.rmtree(path)

@@ -1,0 +1,222 @@
+"""Running one generation: start, warm up, blocks in palindromes, edges, examination, end."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from perfkit.engine.baton import Baton
+from perfkit.engine.collect import BlockWatch, collect, relative
+from perfkit.engine.events import BlockRepeated, Doing, Event, GenerationStarted, ProcessFailed
+from perfkit.engine.plan import GenerationPlan, RowPlan
+from perfkit.engine.process import CAN_STOP, Failed, TrainingProcess
+from perfkit.engine.results import GenerationResult
+from perfkit.runfolder import RunFolder, StudyFolder
+from perfkit.telemetry import host
+
+MOST_REPEATS = 2
+"""How often a disturbed block is run again before it counts as it is, flagged."""
+LEAST_STEPS = 5
+"""The fewest steps of a block: its halves are compared."""
+LONGEST_BLOCK = 3.0
+"""A block is stretched to reach past the ready queue, but to no more than this many times its length."""
+
+
+@dataclass
+class _Seat:
+    """One row's process while its generation runs."""
+
+    row: RowPlan
+    process: TrainingProcess
+    step_s: float = 0.0
+    watches: list[BlockWatch] = field(default_factory=list)
+    blocks_run: int = 0
+
+
+class Generation:
+    """Runs one plan. Make a new one for each.
+
+    Args:
+        timeout_s: how long one process may hold the baton in all, and how long it may take to start.
+        gauge: tells somebody else's load from ours round every block.
+        emit: gets every event.
+        on_ready: gets the environment of each process once it stands.
+    """
+
+    def __init__(
+        self,
+        study: StudyFolder,
+        plan: GenerationPlan,
+        *,
+        timeout_s: float,
+        gauge: host.Gauge,
+        emit: Callable[[Event], None],
+        on_ready: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._study = study
+        self._plan = plan
+        self._timeout_s = timeout_s
+        self._gauge = gauge
+        self._emit = emit
+        self._on_ready = on_ready
+        self._baton = Baton(study.baton)
+        self._seats: list[_Seat] = []
+        self._palindromes_s = 0.0
+        self._examine_s = 0.0
+        self._spare_s = plan.spare_s
+
+    def run(self) -> GenerationResult:
+        """Run it to its end. A row that fails is told in its result; the others go on.
+
+        Raises:
+            KeyboardInterrupt: passed on, with every process ended.
+        """
+        begin = time.monotonic()
+        plan = self._plan
+        rows = tuple(reversed(plan.rows)) if plan.reverse else plan.rows
+        self._emit(GenerationStarted(plan.number, tuple(row.key for row in rows)))
+        side_by_side = plan.side_by_side and CAN_STOP
+        try:
+            if side_by_side:
+                self._run_together(rows)
+            else:
+                for row in rows:
+                    self._run_together((row,))
+            results = [
+                collect(
+                    seat.process.folder,
+                    seat.row.key,
+                    seat.watches,
+                    seat.process.failure,
+                    relative(seat.process.folder.path, self._study.path),
+                )
+                for seat in sorted(self._seats, key=lambda seat: plan.rows.index(seat.row))
+            ]
+        finally:
+            for seat in self._seats:
+                seat.process.end()
+        return GenerationResult(
+            number=plan.number,
+            group=plan.group,
+            palindromes=plan.palindromes,
+            side_by_side=side_by_side,
+            processes=tuple(results),
+            cost_s=time.monotonic() - begin,
+            palindrome_s=self._palindromes_s / plan.palindromes,
+            examine_s=self._examine_s,
+        )
+
+    def _run_together(self, rows: tuple[RowPlan, ...]) -> None:
+        seats = [self._seat(row) for row in rows]
+        for seat in seats:
+            with self._survives(seat):
+                reply = seat.process.wait_for("ready", self._timeout_s, what="start")
+                self._on_ready(reply["environment"])
+                seat.process.stop()
+        for seat in self._living(seats):
+            reply = self._turn(seat, "warm-up", "warm_up", seconds=self._plan.warm_up_s)
+            seat.step_s = reply.get("step_s", 0.0)
+        begin = time.monotonic()
+        self._blocks(seats)
+        self._palindromes_s += time.monotonic() - begin
+        if self._plan.edges:
+            for seat in self._living(seats):
+                self._turn(seat, "edges of an epoch", "edges")
+        self._examine(seats)
+        for seat in self._living(seats):
+            self._quit(seat)
+
+    def _seat(self, row: RowPlan) -> _Seat:
+        path = self._study.process(self._plan.number, len(self._seats))
+        folder = RunFolder.create(path, row.config)
+        seat = _Seat(row, TrainingProcess(folder, row.key))
+        self._seats.append(seat)
+        return seat
+
+    def _blocks(self, seats: list[_Seat]) -> None:
+        order = [(seat, arm) for seat in seats for arm in self._plan.arms]
+        turns = (order + order[::-1]) * self._plan.palindromes
+        for done, (seat, arm) in enumerate(turns):
+            if seat.process.failure is None:
+                self._emit(Doing(self._plan.number, seat.row.key, "block", done + 1, len(turns)))
+                self._block(seat, arm, done // (2 * len(order)))
+
+    def _block(self, seat: _Seat, arm: str, palindrome: int) -> None:
+        steps = self._steps(seat)
+        for repeat in range(MOST_REPEATS + 1):
+            seat.blocks_run += 1
+            number = seat.blocks_run
+            before = self._gauge.snapshot(groups=[seat.process.pid])
+            reply = self._turn(seat, f"block {number}", "block", block=number, arm=arm, steps=steps)
+            after = self._gauge.snapshot(groups=[seat.process.pid])
+            if not reply:
+                return
+            foreign_s, disturbed = _judge(before, after)
+            wall_s = (after.t_ns - before.t_ns) * 1e-9
+            if not disturbed or repeat == MOST_REPEATS or self._spare_s < wall_s:
+                break
+            self._spare_s -= wall_s
+            self._emit(BlockRepeated(seat.row.key, foreign_s or 0.0))
+        seat.watches.append(
+            BlockWatch(
+                number=number, palindrome=palindrome, disturbed=disturbed, foreign_cpu_s=foreign_s
+            )
+        )
+
+    def _steps(self, seat: _Seat) -> int:
+        """Steps of a block: as long as planned, and past what the ready queue can hide."""
+        if self._plan.steps is not None:
+            return self._plan.steps
+        step_s = max(seat.step_s, 1e-6)
+        wanted = max(LEAST_STEPS, math.ceil(self._plan.block_s / step_s))
+        longest = max(LEAST_STEPS, int(LONGEST_BLOCK * self._plan.block_s / step_s))
+        return min(max(wanted, 2 * seat.row.config.queue_capacity), longest)
+
+    def _examine(self, seats: list[_Seat]) -> None:
+        if self._plan.examine_seeds is None:
+            return
+        begin = time.monotonic()
+        for seat in self._living(seats):
+            seeds = self._plan.examine_seeds.get(seat.row.key, ())
+            self._turn(seat, "losses and ceilings", "examine", seeds=list(seeds))
+        self._examine_s += time.monotonic() - begin
+
+    def _quit(self, seat: _Seat) -> None:
+        # not a turn: a process on its way out must not be paused
+        with self._survives(seat):
+            seat.process.go_on()
+            seat.process.ask(self._timeout_s, "quit")
+            seat.process.leave()
+
+    def _turn(self, seat: _Seat, what: str, do: str, **arguments: Any) -> dict[str, Any]:
+        """Give the baton to a process for one command. A failure is told, and the answer is empty."""
+        if do != "block":
+            self._emit(Doing(self._plan.number, seat.row.key, what, 0, 0))
+        left_s = self._timeout_s - self._baton.held_s(seat.process)
+        with self._survives(seat), self._baton.held_by(seat.process, what):
+            return seat.process.ask(max(left_s, 0.0), do, **arguments)
+        return {}
+
+    @contextlib.contextmanager
+    def _survives(self, seat: _Seat) -> Iterator[None]:
+        try:
+            yield
+        except Failed as failure:
+            self._emit(ProcessFailed(seat.row.key, failure.status, failure.message))
+
+    @staticmethod
+    def _living(seats: list[_Seat]) -> list[_Seat]:
+        return [seat for seat in seats if seat.process.failure is None]
+
+
+def _judge(before: host.HostSnapshot, after: host.HostSnapshot) -> tuple[float | None, bool]:
+    """Foreign CPU seconds of a block (None where they cannot be read), and whether they disturbed it."""
+    foreign_s, own_s = host.foreign_cpu_s(before, after), host.own_cpu_s(before, after)
+    if foreign_s is None or own_s is None:
+        return None, False
+    wall_s = (after.t_ns - before.t_ns) * 1e-9
+    return foreign_s, host.disturbed(foreign_s, own_s, wall_s, after.cores)

@@ -1,0 +1,55 @@
+"""What the engine is asked to run: a generation of processes and their blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perfkit.config import RunConfig
+
+MOST_PROCESSES = 4
+"""Processes that live at the same time; more rows go in several groups with the reference in each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowPlan:
+    """One row: what it is called and the settings of its process."""
+
+    key: str
+    arch: str
+    variant: str
+    config: RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationPlan:
+    """One fresh process per row, living at the same time, and what they take turns at."""
+
+    number: int
+    """From 1; unique in a study."""
+    group: int
+    """Which group of rows; ratios are taken inside a group."""
+    rows: tuple[RowPlan, ...]
+    """The first one is the reference."""
+    palindromes: int = 2
+    """How often the order A B C C B A is gone through."""
+    arms: tuple[str, ...] = ("real",)
+    warm_up_s: float = 1.0
+    block_s: float = 1.0
+    """How long a block should take; turned into steps by what the warm-up measured."""
+    steps: int | None = None
+    """Steps of a block, where they are pinned."""
+    edges: bool = True
+    examine_seeds: dict[str, tuple[int, ...]] | None = None
+    """By row key, the seeds of its loss traces; None when nothing is examined in this generation."""
+    side_by_side: bool = True
+    """False: the processes run one after another, and the whole counts as a generation."""
+    reverse: bool = False
+    """Run the rows last to first: sequential rounds alternate."""
+    spare_s: float = 0.0
+    """Time this generation may spend on repeating disturbed blocks."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.rows) <= MOST_PROCESSES:
+            raise ValueError(f"a generation has 1 to {MOST_PROCESSES} rows, not {len(self.rows)}")
+        if self.palindromes < 1:
+            raise ValueError("palindromes should be at least 1")

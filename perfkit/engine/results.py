@@ -1,0 +1,88 @@
+"""What came back: plain values read from run folders, stored whole so that a study can be resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from perfkit.document import Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockResult:
+    """One timed block. Per-step values are means over its steps, in seconds."""
+
+    number: int
+    arm: str
+    palindrome: int
+    steps: int
+    samples: int
+    start_ns: int
+    end_ns: int
+    deferred_s: float
+    """Production time of batches drained from the ready queue: not paid in this block, added to it."""
+    step_times_s: tuple[float, ...]
+    """On the device's clock where there is one, else the host's."""
+    phases_s: dict[str, float]
+    exposed_wait_s: float | None
+    queue_start: int
+    queue_end: int
+    steady: bool
+    unsteady_because: str | None
+    disturbed: bool
+    foreign_cpu_s: float | None
+    """CPU seconds of processes that are not ours on our cores; None where it cannot be read."""
+    own_s: float
+    """Host time inside the recorder."""
+    loader: dict[str, float] = field(default_factory=dict)
+    """Worker-side means per batch and the workers' busy share; empty when nothing was recorded."""
+
+    @property
+    def wall_s(self) -> float:
+        """Wall time of the block with the deferred production added back."""
+        return (self.end_ns - self.start_ns) * 1e-9 + self.deferred_s
+
+    @property
+    def step_s(self) -> float:
+        """Mean seconds of a step."""
+        return self.wall_s / self.steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessResult:
+    """One training process of a generation, whatever became of it."""
+
+    key: str
+    status: Status
+    message: str | None = None
+    folder: str = ""
+    """Relative to the study folder."""
+    blocks: tuple[BlockResult, ...] = ()
+    startup_s: dict[str, float] = field(default_factory=dict)
+    edges: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, int | None] = field(default_factory=dict)
+    effective: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    examined: dict[str, Any] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationResult:
+    """One finished generation: its processes and what it cost."""
+
+    number: int
+    group: int
+    palindromes: int
+    side_by_side: bool
+    processes: tuple[ProcessResult, ...]
+    cost_s: float
+    """Wall seconds, all in."""
+    palindrome_s: float
+    """Wall seconds of one palindrome of blocks."""
+    examine_s: float = 0.0
+    """Wall seconds of what only a first generation does."""
+
+    def process(self, key: str) -> ProcessResult | None:
+        """The process of one row, or None when it was not part of this generation."""
+        return next((p for p in self.processes if p.key == key), None)
