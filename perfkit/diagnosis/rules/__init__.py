@@ -1,0 +1,1 @@
+"""One cause each, one file each: `check(evidence) -> Finding | None`."""

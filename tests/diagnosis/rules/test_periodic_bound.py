@@ -1,0 +1,63 @@
+"""The rule that sees work between steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from evidences import CONFIG, evidence
+
+from perfkit.diagnosis.rules.periodic_bound import HIGH_SHARE, MODERATE_SHARE, check
+
+
+def parts(share: float, name: str = "evaluation") -> dict[str, float]:
+    """An epoch of 10 s of which `name` is a share."""
+    return {"steps": 10 * (1 - share), name: 10 * share}
+
+
+def test_fires_at_its_thresholds() -> None:
+    """Evaluation of the threshold's share of the epoch is a finding of that share."""
+    moderate = check(evidence(epoch_parts_s=parts(MODERATE_SHARE + 1e-9)))
+    high = check(evidence(epoch_parts_s=parts(HIGH_SHARE + 1e-9)))
+    assert moderate is not None and high is not None
+    assert (moderate.severity, high.severity) == ("moderate", "high")
+    assert high.share == pytest.approx(HIGH_SHARE)
+    assert "15 % of an average epoch: evaluation 1.50 s" in high.message
+
+
+def test_is_silent_just_below() -> None:
+    """A little less than the moderate share is no finding."""
+    assert check(evidence(epoch_parts_s=parts(0.999 * MODERATE_SHARE))) is None
+
+
+def test_the_start_of_an_epoch_is_not_periodic_work() -> None:
+    """Start and partial batch belong to other causes."""
+    given = {"steps": 5.0, "epoch_start": 4.0, "partial_batch": 1.0}
+    assert check(evidence(epoch_parts_s=given)) is None
+
+
+def test_abstains_without_its_signal() -> None:
+    """Without the parts of an epoch there is nothing to say."""
+    assert check(evidence(epoch_parts_s={})) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("metrics", "--variant metrics_every=20"),
+        ("visualisation", "--variant viz_every=100"),
+        ("evaluation", "Evaluate every few epochs"),
+        ("checkpoint", "Do checkpoint less often"),
+    ],
+)
+def test_names_the_setting_of_the_largest(name: str, advice: str) -> None:
+    """The most expensive kind of work is the one to do less often."""
+    found = check(evidence(epoch_parts_s=parts(0.3, name) | {"other_work": 0.1}))
+    assert found is not None and advice in found.try_next
+
+
+def test_does_not_halve_never() -> None:
+    """Work that its setting never asks for has no `every` to double."""
+    given = evidence(replace(CONFIG, metrics_every=0), epoch_parts_s=parts(0.3, "metrics"))
+    found = check(given)
+    assert found is not None and "metrics_every" not in found.try_next

@@ -1,0 +1,69 @@
+"""The rule that sees what starting costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from evidences import CONFIG, evidence
+
+from perfkit.config import RunConfig
+from perfkit.diagnosis.rules.startup_bound import HIGH_SHARE, MODERATE_SHARE, check
+
+
+def parts(share: float) -> dict[str, float]:
+    """An epoch of 10 s whose start is a share of it."""
+    return {"steps": 10 * (1 - share), "epoch_start": 10 * share}
+
+
+def test_fires_at_its_thresholds() -> None:
+    """A start of the threshold's share of the epoch is a finding of that share."""
+    moderate = check(evidence(epoch_parts_s=parts(MODERATE_SHARE + 1e-9)))
+    high = check(evidence(epoch_parts_s=parts(HIGH_SHARE + 1e-9)))
+    assert moderate is not None and high is not None
+    assert (moderate.severity, high.severity) == ("moderate", "high")
+    assert high.share == pytest.approx(HIGH_SHARE)
+    assert high.message == "Starting takes 15 % of an epoch: 1.50 s at the start of each."
+
+
+def test_is_silent_just_below() -> None:
+    """A little less than the moderate share is no finding."""
+    assert check(evidence(epoch_parts_s=parts(0.999 * MODERATE_SHARE))) is None
+
+
+def test_costs_of_the_first_epoch_are_spread_over_all() -> None:
+    """A first step of 40 s is a third of an epoch of 10 s in eight epochs, and nothing in a thousand."""
+    once = {"worker_start": 0.0, "first_batch": 0.0, "first_step": 40.1}
+    few = check(evidence(replace(CONFIG, epochs=8), startup_s=once))
+    many = check(evidence(replace(CONFIG, epochs=1000), startup_s=once))
+    assert few is not None and few.share == pytest.approx(1 / 3)
+    assert "40.0 s once, spread over 8 epochs" in few.message
+    assert "--epochs N" in few.try_next
+    assert many is None
+
+
+def test_abstains_without_its_signal() -> None:
+    """Without an epoch, or without any cost of starting, there is nothing to say."""
+    assert check(evidence(epoch_parts_s={}, startup_s={"first_step": 40.0})) is None
+    assert check(evidence()) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "advice"),
+    [
+        (replace(CONFIG, persistent_workers=False), "--variant persistent_workers=1"),
+        (replace(CONFIG, persistent_workers=True), "Make epochs longer"),
+        (replace(CONFIG, num_workers=0, persistent_workers=False), "Make epochs longer"),
+    ],
+)
+def test_suggests_workers_that_persist_where_they_do_not(config: RunConfig, advice: str) -> None:
+    """Persistent workers are the remedy only where there are workers and they do not persist."""
+    found = check(evidence(config, epoch_parts_s=parts(0.2)))
+    assert found is not None and advice in found.try_next
+
+
+def test_compiling_pays_off_in_longer_runs() -> None:
+    """A compiled row is told so."""
+    config = replace(CONFIG, variants=(("fp32", None), ("compile", None)), epochs=2)
+    found = check(evidence(config, startup_s={"first_step": 40.0}))
+    assert found is not None and "Compiling pays off" in found.try_next
