@@ -1,0 +1,40 @@
+"""Forecast of an epoch from its measured parts.
+
+    epoch = full steps × step + partial batch + start of the epoch + evaluation + Σ periodic ÷ every
+
+Each part is measured by itself, once a generation (the step many times), so that changing a setting
+changes the part it touches. One-time costs (compile, worker start in the first epoch) are not in it.
+"""
+
+from __future__ import annotations
+
+from perfkit.config import RunConfig
+from perfkit.engine.results import BlockResult, ProcessResult
+
+
+def epoch_parts_s(process: ProcessResult, config: RunConfig) -> dict[str, float] | None:
+    """Return the parts of one epoch in seconds, from one process; None when it timed no steps.
+
+    Their sum is the forecast.
+    """
+    blocks = [block for block in process.blocks if block.arm == "real"]
+    if not blocks:
+        return None
+    step_s = mean_step_s(blocks)
+    parts = {"steps": config.steps_per_epoch * step_s}
+    edges = process.edges
+    if "partial_batch" in edges:
+        # its batch is awaited like any other: the step's own wait is part of the step measured
+        parts["partial_batch"] = edges["partial_batch"]
+    if "epoch_start" in edges:
+        parts["epoch_start"] = max(0.0, edges["epoch_start"] - edges["pass_steps"] * step_s)
+    if "evaluation" in edges:
+        parts["evaluation"] = edges["evaluation"]
+    for name, task in edges.get("periodic", {}).items():
+        parts[name] = task["run_s"] / task["every"]
+    return parts
+
+
+def mean_step_s(blocks: list[BlockResult]) -> float:
+    """Mean seconds of a step over blocks: what an epoch of such steps takes, stalls and all."""
+    return sum(block.wall_s for block in blocks) / sum(block.steps for block in blocks)

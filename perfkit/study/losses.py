@@ -1,0 +1,18 @@
+"""Losses of a row held against FP32's: distances and their tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+
+def distance(ours: Sequence[float], theirs: Sequence[float]) -> float | None:
+    """Largest relative distance of two loss traces, step by step; None without a common step."""
+    pairs = [(a, b) for a, b in zip(ours, theirs, strict=False) if b]
+    return max((abs(a - b) / abs(b) for a, b in pairs), default=None)
+
+
+def tolerance(traces: Sequence[Sequence[float]]) -> float | None:
+    """How far FP32's own losses lie apart over seeds; None with fewer than two."""
+    each = [d for a, b in combinations(traces, 2) if (d := distance(a, b)) is not None]
+    return max(each, default=None)

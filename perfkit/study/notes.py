@@ -1,0 +1,51 @@
+"""What a reader must know of a row besides its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from perfkit.document import Note
+from perfkit.engine.plan import RowPlan
+from perfkit.engine.results import BlockResult, GenerationResult, ProcessResult
+
+UNSTEADY_SHARE = 0.25
+"""Part of a row's blocks that may be unsteady before it is worth a note."""
+
+
+def row_notes(
+    row: RowPlan,
+    blocks: list[BlockResult],
+    results: Sequence[GenerationResult],
+    loss: Mapping[str, float | None],
+    finished: list[ProcessResult],
+) -> tuple[Note, ...]:
+    """Return the notes of a row.
+
+    Args:
+        blocks: its measured blocks.
+        loss: distance to FP32's losses and the tolerance of that.
+        finished: its processes that finished.
+    """
+    notes = []
+    disturbed = sum(b.disturbed for b in blocks)
+    if disturbed:
+        text = f"{disturbed} of {len(blocks)} blocks ran beside somebody else's load"
+        notes.append(Note(code="disturbed", text=text))
+    unsteady = [b for b in blocks if not b.steady]
+    if len(unsteady) > UNSTEADY_SHARE * len(blocks):
+        whys = [b.unsteady_because or "" for b in unsteady]
+        why = max(set(whys), key=whys.count)
+        text = f"{len(unsteady)} of {len(blocks)} blocks were not steady: {why}"
+        notes.append(Note(code="unsteady", text=text))
+    mine = [r for r in results if (p := r.process(row.key)) is not None and p.status == "ok"]
+    if mine and not all(r.side_by_side for r in mine) and len(mine[-1].processes) > 1:
+        text = "run one after another: the processes could not live side by side"
+        notes.append(Note(code="sequential", text=text))
+    if finished and finished[-1].effective.get("bf16") == "emulated":
+        text = "bfloat16 is emulated: this CPU has no instructions for it"
+        notes.append(Note(code="emulated_bf16", text=text))
+    far, limit = loss.get("distance"), loss.get("tolerance")
+    if far is not None and limit is not None and far > limit:
+        text = f"losses are {far:.1%} from FP32's, whose own seeds differ by {limit:.1%}"
+        notes.append(Note(code="loss_differs", text=text))
+    return tuple(notes)

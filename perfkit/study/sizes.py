@@ -1,0 +1,72 @@
+"""The default size of the built-in workloads on this machine: quick on two cores, no toy on a GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from perfkit.config import RunConfig
+
+GPU_BYTES_PER_SAMPLE = 48 * 2**20
+"""Activations of the default ConvNeXt at 128 pixels in FP32 are some 24 MiB a sample; twice that with
+gradients and workspaces."""
+SEATS = 4
+"""Processes that may live on the device at once."""
+MOST_WORKERS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What sizes are chosen by."""
+
+    device: str
+    cores: int
+    device_memory_bytes: int | None = None
+
+    @classmethod
+    def of(cls, device: str, environment: dict[str, Any]) -> Machine:
+        """Read it from the survey's environment."""
+        return cls(
+            device=device,
+            cores=int(environment.get("cores_usable") or 1),
+            device_memory_bytes=environment.get("device_memory_bytes"),
+        )
+
+
+def base_config(machine: Machine, arch: str) -> RunConfig:
+    """Return the base settings for a machine; the flags then override them."""
+    config = RunConfig(arch=arch, devices=(machine.device,))
+    if machine.device.startswith("cuda"):
+        batch = _gpu_batch(machine.device_memory_bytes)
+        return replace(
+            config,
+            image_size=128,
+            batch_size=batch,
+            lr_batch_size=batch,
+            num_samples=32768,
+            eval_samples=2048,
+            num_workers=max(1, min(MOST_WORKERS, machine.cores - 1)),
+            pin_memory=True,
+        )
+    # training and loading share the cores: without room for both every figure would be contention
+    workers = 1 if machine.cores < 4 else min(4, machine.cores // 4)
+    return replace(config, num_workers=workers, num_threads=max(1, machine.cores - workers))
+
+
+def chosen(machine: Machine, config: RunConfig) -> str:
+    """Say in one sentence what was chosen, and for what."""
+    where = "a GPU" if machine.device.startswith("cuda") else f"{machine.cores} cores"
+    return (
+        f"sized for {where}: {config.image_size}-pixel images, batch {config.batch_size},"
+        f" {config.num_samples} samples an epoch, {config.num_workers} loader"
+        f" worker{'' if config.num_workers == 1 else 's'}, {config.num_threads} torch"
+        f" thread{'' if config.num_threads == 1 else 's'}"
+    )
+
+
+def _gpu_batch(memory_bytes: int | None) -> int:
+    batch = 256
+    share = (memory_bytes or 16 * 2**30) / SEATS
+    while batch > 16 and batch * GPU_BYTES_PER_SAMPLE > share:
+        batch //= 2
+    return batch
