@@ -1,0 +1,218 @@
+"""What the answer means, in sentences: Document → text, without a terminal's width or colour."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+
+from perfkit import units
+from perfkit.document import Document, Row, Speedup
+from perfkit.report.columns import on_device, peak_memory_bytes, plain
+from perfkit.stats import MIN_GENERATIONS, SAME_WITHIN
+
+MEMORY_WORTH_SAYING = 0.05
+"""Peak memory that differs by less than this from the reference's is left to the table."""
+MOST_BUDGET_FACTOR = 10
+"""A longer study than this many times the last one is not suggested, however wide the interval."""
+
+
+def meaning(document: Document) -> str:
+    """Return what the rows say, in a sentence or a few."""
+    if not document.rows:
+        return "There are no rows."
+    said = [_rows(document)]
+    if not document.complete:
+        said.insert(0, "Not complete: this is what was measured until it was interrupted.")
+        if document.kind == "bench":
+            said.append("To go on: perfkit bench --resume latest")
+    return " ".join(part for part in said if part)
+
+
+def short_names(rows: Sequence[Row]) -> dict[str, str]:
+    """Return what to call each row by its key: its variant alone where all rows have one arch."""
+    one_arch = len({row.arch for row in rows}) == 1 and len(rows) > 1
+    return {row.key: plain(row.variant if one_arch else row.key) for row in rows}
+
+
+def _rows(document: Document) -> str:
+    reference, others = document.rows[0], document.rows[1:]
+    names = short_names(document.rows)
+    if all(row.epoch_time_s is None for row in document.rows):
+        return "Nothing was measured: the notes say why."
+    if reference.epoch_time_s is None:
+        return (
+            f"The reference {names[reference.key]} was not measured ({reference.status}), so"
+            " nothing can be compared with it."
+        )
+    if not others:
+        return _one(reference, names)
+    judged = [row for row in others if row.speedup is not None]
+    said = _pair(judged[0], document, names) if len(others) == len(judged) == 1 else None
+    if said is None:
+        said = _many(judged, document, names)
+    return " ".join([*said, *_failed(others, names), *_to_conclude(judged, document)])
+
+
+def _one(row: Row, names: dict[str, str]) -> str:
+    assert row.epoch_time_s is not None
+    unit = units.time_unit([row.epoch_time_s.value])
+    half = row.epoch_time_s.half_width
+    epoch = units.with_error(row.epoch_time_s.value / unit[0], half and half / unit[0])
+    return (
+        f"{names[row.key]} trains an epoch in {epoch} {unit[1]}"
+        f" ({units.rate(row.samples_per_sec)} samples/s)."
+    )
+
+
+def _pair(row: Row, document: Document, names: dict[str, str]) -> list[str]:
+    """Two rows that were both measured: one held against the other."""
+    reference = document.rows[0]
+    this, that = names[row.key], names[reference.key]
+    judged = row.speedup
+    assert judged is not None
+    value, interval = units.ratio_interval(judged.value, judged.low, judged.high)
+    times = _instead(row, reference)
+    if judged.outcome == "faster":
+        said = [f"{this} trains an epoch {value} as fast as {that} {interval}: {times}."]
+    elif judged.outcome == "slower":
+        said = [
+            f"{this} is slower than {that}: {value} as fast {interval}, an epoch takes {times}."
+        ]
+    elif judged.outcome == "same":
+        within = units.share(SAME_WITHIN)
+        said = [
+            f"{this} and {that} train an epoch in the same time, within {within}: {_shown(row)}."
+        ]
+    else:
+        said = [f"Whether {this} is faster than {that} is not settled: {_shown(row)}."]
+    return said + _memory(row, document)
+
+
+def _many(judged: Sequence[Row], document: Document, names: dict[str, str]) -> list[str]:
+    reference = document.rows[0]
+    by_outcome: dict[str, list[Row]] = {}
+    for row in sorted(judged, key=_value, reverse=True):
+        assert row.speedup is not None
+        by_outcome.setdefault(row.speedup.outcome, []).append(row)
+    faster = by_outcome.pop("faster", [])
+    if faster:
+        first, rest = faster[0], faster[1:]
+        said = [
+            f"{names[first.key]} has the fastest epoch: {_instead(first, reference)} with"
+            f" {names[reference.key]}, {_shown(first)}."
+        ]
+        if rest:
+            said.append(f"Also faster: {_listed(rest, names)}.")
+    else:
+        said = [f"No row was shown to be faster than {names[reference.key]}."]
+    for outcome, lead in (
+        ("slower", "Slower"),
+        ("same", f"The same within {units.share(SAME_WITHIN)}"),
+        ("inconclusive", "Not settled"),
+    ):
+        if outcome in by_outcome:
+            said.append(f"{lead}: {_listed(by_outcome[outcome], names)}.")
+    return said
+
+
+def _failed(others: Sequence[Row], names: dict[str, str]) -> list[str]:
+    lost = [row for row in others if row.speedup is None]
+    if not lost:
+        return []
+    listed = ", ".join(f"{names[row.key]} ({row.status})" for row in lost)
+    return [f"Not compared: {listed}; the notes say why."]
+
+
+def _memory(row: Row, document: Document) -> list[str]:
+    rows = document.rows
+    ours, theirs = peak_memory_bytes(row, rows), peak_memory_bytes(rows[0], rows)
+    if not ours or not theirs or abs(ours / theirs - 1) < MEMORY_WORTH_SAYING:
+        return []
+    unit = units.byte_unit([ours, theirs])
+    where = "device memory" if on_device(rows) else "memory"
+    return [
+        f"Peak {where} is {units.ratio(ours / theirs)}: {units.size(ours, unit)} instead of"
+        f" {units.size(theirs, unit)}."
+    ]
+
+
+def _to_conclude(judged: Sequence[Row], document: Document) -> list[str]:
+    """What to run where the intervals left something open."""
+    unsettled = [r for r in judged if r.speedup is not None and r.speedup.outcome == "inconclusive"]
+    if not unsettled or not document.complete:
+        return []
+    fewest = min(row.generations for row in unsettled)
+    if fewest < MIN_GENERATIONS:
+        said = f"An interval needs {MIN_GENERATIONS} generations, and there were {fewest}"
+        if any(note.code == "too_few_generations" for note in document.warnings):
+            return [f"{said}."]
+        return [f"{said}: {_with_flag(document.command, '--generations', MIN_GENERATIONS)}"]
+    factor = max(_budget_factor(row.speedup) for row in unsettled if row.speedup is not None)
+    if any(word.startswith("--generations") for word in _words(document.command)):
+        wanted = math.ceil(fewest * factor)
+        return [f"To conclude: {_with_flag(document.command, '--generations', wanted)}"]
+    spent = document.method.get("budget_s") or document.method.get("elapsed_s")
+    if not isinstance(spent, (int, float)) or spent <= 0:
+        return ["A larger --time-budget narrows the intervals."]
+    wanted = math.ceil(spent * factor / 30) * 30
+    return [f"To conclude: {_with_flag(document.command, '--time-budget', wanted)}"]
+
+
+def _budget_factor(judged: Speedup) -> float:
+    """How many times the generations an interval needs to leave 1, or to fit into `same`.
+
+    Half-widths shrink with the root of the generations; at least twice as many, or little changes.
+    """
+    if judged.low is None or judged.high is None:
+        return 2.0
+    off, half = abs(math.log(judged.value)), math.log(judged.high / judged.low) / 2
+    target = max(off, math.log(1 + SAME_WITHIN) - off)
+    return min(max((half / target) ** 2, 2.0), MOST_BUDGET_FACTOR)
+
+
+def _with_flag(command: str, flag: str, value: int) -> str:
+    """Return a command line with a flag set, in place of what it said before."""
+    kept: list[str] = []
+    words = iter(_words(command))
+    for word in words:
+        if word == flag:
+            next(words, None)
+        elif not word.startswith(f"{flag}="):
+            kept.append(word)
+    return shlex.join([*kept, flag, str(value)])
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(plain(command))
+    except ValueError:
+        return plain(command).split()
+
+
+def _instead(row: Row, reference: Row) -> str:
+    assert row.epoch_time_s is not None and reference.epoch_time_s is not None
+    ours, theirs = row.epoch_time_s.value, reference.epoch_time_s.value
+    unit = units.time_unit([ours, theirs])
+    return f"{units.seconds(ours, unit)} instead of {units.seconds(theirs, unit)}"
+
+
+def _value(row: Row) -> float:
+    assert row.speedup is not None
+    return row.speedup.value
+
+
+def _shown(row: Row) -> str:
+    assert row.speedup is not None
+    value, interval = units.ratio_interval(row.speedup.value, row.speedup.low, row.speedup.high)
+    return f"{value} as fast {interval}".rstrip()
+
+
+def _listed(rows: Sequence[Row], names: dict[str, str]) -> str:
+    shown = []
+    for row in rows:
+        assert row.speedup is not None
+        judged = row.speedup
+        value, interval = units.ratio_interval(judged.value, judged.low, judged.high)
+        shown.append(f"{names[row.key]} {value} {interval}".rstrip())
+    return ", ".join(shown)
