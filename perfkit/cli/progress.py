@@ -1,0 +1,84 @@
+"""Progress on stderr: one live line at a terminal, plain lines elsewhere. Data never goes here."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from perfkit import units
+from perfkit.engine.events import (
+    BlockRepeated,
+    Doing,
+    Event,
+    GenerationStarted,
+    Preparing,
+    ProcessFailed,
+)
+
+_EVERY_S = 5.0
+"""Plain lines come no more often than this, besides those that matter."""
+
+
+class Progress:
+    """Shows the engine's events until closed. Use it as a context manager."""
+
+    def __init__(self, budget_s: float | None) -> None:
+        self._budget_s = budget_s
+        self._began = time.monotonic()
+        self._last_line = 0.0
+        self._status: Any = None
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+    def __enter__(self) -> Progress:
+        if self._live:
+            from rich.console import Console
+
+            console = Console(stderr=True, no_color="NO_COLOR" in os.environ or None)
+            self._status = console.status("starting", spinner="line")
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        if self._status is not None:
+            self._status.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, ProcessFailed):
+            self.say(f"{event.key}: {event.status}: {event.message}")
+        elif isinstance(event, BlockRepeated):
+            lost = units.seconds(event.foreign_cpu_s)
+            self.say(f"{event.key}: somebody else used {lost} of CPU beside this block: once more")
+        elif isinstance(event, GenerationStarted):
+            self._now(
+                f"generation {event.number}: starting {len(event.keys)} processes", force=True
+            )
+        elif isinstance(event, Preparing):
+            self._now(f"making data in {event.path}: {event.done} of {event.total}")
+        elif isinstance(event, Doing):
+            of = f" {event.done} of {event.total}" if event.total else ""
+            self._now(f"generation {event.generation}: {event.key}: {event.what}{of}")
+
+    def _now(self, text: str, *, force: bool = False) -> None:
+        if self._status is not None:
+            from rich.markup import escape
+
+            self._status.update(escape(f"{text}{self._eta()}"))
+        elif force or time.monotonic() - self._last_line >= _EVERY_S:
+            self._last_line = time.monotonic()
+            print(f"{text}{self._eta()}", file=sys.stderr, flush=True)
+
+    def _eta(self) -> str:
+        if self._budget_s is None:
+            return f" ({time.monotonic() - self._began:.0f} s so far)"
+        left = max(0.0, self._budget_s - (time.monotonic() - self._began))
+        return f" (at most {left:.0f} s left)"

@@ -1,0 +1,24 @@
+"""Is killed from outside in a step."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import torch
+from torch import nn
+
+from perfkit import discovery
+from perfkit.config import RunConfig
+from perfkit.training.workload import Workload
+
+
+class Planted(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(x)
+
+
+def factory(config: RunConfig) -> Workload:
+    workload: Workload = discovery.load("workloads", "tiny").factory(config, model=Planted(8, 4))
+    return workload

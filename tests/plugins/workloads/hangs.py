@@ -1,0 +1,23 @@
+"""Never comes back from a step."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import nn
+
+from perfkit import discovery
+from perfkit.config import RunConfig
+from perfkit.training.workload import Workload
+
+
+class Planted(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(3600)
+        return super().forward(x)
+
+
+def factory(config: RunConfig) -> Workload:
+    workload: Workload = discovery.load("workloads", "tiny").factory(config, model=Planted(8, 4))
+    return workload

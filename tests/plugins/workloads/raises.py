@@ -1,0 +1,21 @@
+"""Raises in the forward pass."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from perfkit import discovery
+from perfkit.config import RunConfig
+from perfkit.training.workload import Workload
+
+
+class Planted(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise ValueError("planted: the model raises")
+        return super().forward(x)
+
+
+def factory(config: RunConfig) -> Workload:
+    workload: Workload = discovery.load("workloads", "tiny").factory(config, model=Planted(8, 4))
+    return workload
