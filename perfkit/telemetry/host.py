@@ -22,6 +22,8 @@ FOREIGN_SHARE = 0.10
 """Foreign load below this part of our cores is left unsaid: daemons and interrupts stay under it."""
 FREE_CORES = 0.5
 """With half a core left free there was room for the foreign load beside us: nobody had to wait."""
+LEAST_FOREIGN_S = 5 / proc.TICKS_PER_S
+"""Foreign time is a difference of several counters, each cut to whole ticks: less may be rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +164,8 @@ def disturbed(foreign_s: float, own_s: float, wall_s: float, cores: int) -> bool
     if wall_s <= 0:
         return False
     free = cores - (own_s + foreign_s) / wall_s
-    return foreign_s / wall_s >= FOREIGN_SHARE * cores and free < FREE_CORES
+    named = foreign_s >= max(LEAST_FOREIGN_S, FOREIGN_SHARE * cores * wall_s)
+    return named and free < FREE_CORES
 
 
 def _is(old: ProcessCpu, new: ProcessCpu | None) -> bool:

@@ -12,7 +12,6 @@ import json
 import os
 import queue
 import signal
-import sys
 import threading
 from typing import Any
 
@@ -48,8 +47,12 @@ class Channel:
             self._end()
 
     def _listen(self) -> None:
-        for line in sys.stdin.buffer:
-            self._commands.put(json.loads(line))
+        # not sys.stdin: a thread inside its lock aborts the interpreter's shutdown
+        waiting = b""
+        while chunk := os.read(0, 65536):
+            *lines, waiting = (waiting + chunk).split(b"\n")
+            for line in lines:
+                self._commands.put(json.loads(line))
         self._end()
 
     def _end(self) -> None:

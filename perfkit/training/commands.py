@@ -15,7 +15,12 @@ from perfkit.training import arms, edges, losses
 from perfkit.training.loop import Loop
 from perfkit.training.probe import ceilings, flops, memory, peaks, worker
 from perfkit.training.probe.clocks import CudaDevice
-from perfkit.training.probe.device import device_info, effective_precision, environment
+from perfkit.training.probe.device import (
+    device_info,
+    effective_precision,
+    environment,
+    synchronize,
+)
 from perfkit.training.probe.recorder import Recorder
 from perfkit.training.setup import BatchOrder, Training, make_loader
 
@@ -43,6 +48,10 @@ class Commands:
         loader = make_loader(self.config, self.training.workload, self._order)
         self._arms = arms.make(loader)
 
+    def close(self) -> None:
+        """Put on disk what the recorder still holds."""
+        self.recorder.close()
+
     @property
     def _real(self) -> arms.Real:
         real = self._arms["real"]
@@ -67,7 +76,7 @@ class Commands:
         first_batch_s = time.perf_counter() - begin
         begin = time.perf_counter()
         self.loop.train_on(*self.training.to_device(first))
-        edges.synchronize(self.training.device)
+        synchronize(self.training.device)
         first_step_s = time.perf_counter() - begin
         self.loop.check_loss()
         step_s = self.loop.warm_up(self._real, seconds, steps=min(self.config.queue_capacity, 32))
@@ -137,7 +146,7 @@ class Commands:
     def do_quit(self) -> dict[str, Any]:
         """Close what is open."""
         self._real.close()
-        self.recorder.close()
+        self.close()
         return {}
 
     def _peak_precision(self, dtype: torch.dtype) -> str:

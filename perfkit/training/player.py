@@ -14,6 +14,7 @@ folder. The first failure ends the process: its status and message are the last 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -37,6 +38,7 @@ def main() -> None:
             channel.reply(message)
 
     tell("hello")
+    player: Any = None
     try:
         # torch is imported here and not above: the engine hears of us within a tenth of a second
         player = _build(folder)
@@ -55,13 +57,14 @@ def main() -> None:
         from perfkit.training.failures import classify
 
         status, message = classify(error)
-        try:
+        # a full disk is one of the things that can have failed: each is tried, the reply is sent anyway
+        if player is not None:
+            with contextlib.suppress(OSError):
+                player.close()
+        with contextlib.suppress(OSError):
             _leave_word(folder, status, message)
+        with contextlib.suppress(OSError):
             tell("failed", status=status, message=message)
-        except OSError as full:
-            channel.reply(
-                {"event": "failed", "status": "error", "message": f"cannot record: {full}"}
-            )
         sys.exit(1)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -109,8 +111,6 @@ def test_a_full_disk_keeps_what_was_measured(tmp_path: Path) -> None:
     limited = environment()
     arguments = ["--arch", "tiny", *SHORT, "--steps", "4000", "--json", "out.json"]
     script = f"ulimit -f 256; exec {sys.executable} -m perfkit bench {' '.join(arguments)}"
-    import subprocess
-
     done = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, env=limited, capture_output=True, text=True
     )
@@ -122,13 +122,11 @@ def test_a_full_disk_keeps_what_was_measured(tmp_path: Path) -> None:
 
 def _pid_of(folder: Path, part: str) -> int:
     for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                if part in (entry / "cmdline").read_text() and "player" in (
-                    entry / "cmdline"
-                ).read_text():
-                    if (entry / "cwd").resolve() == folder.resolve():
-                        return int(entry.name)
-            except OSError:
-                continue
+        if not entry.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError):
+            line = (entry / "cmdline").read_text()
+            here = (entry / "cwd").resolve() == folder.resolve()
+            if here and part in line and "player" in line:
+                return int(entry.name)
     raise AssertionError(f"no process of {part}")
