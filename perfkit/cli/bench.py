@@ -125,6 +125,7 @@ def bench(
             raise UsageError(f"{name} is {value:g}: it should be at least {least}")
     from perfkit.study.start import BenchRequest
 
+    asked_rows = bool(arch or amp or compile or compile_mode or variant)
     texts = _variants(bool(arch), amp, compile, compile_mode, variant or [])
     request = BenchRequest(
         command=shlex.join(["perfkit", *sys.argv[1:]]),
@@ -154,7 +155,18 @@ def bench(
         seed=seed,
         sequential=sequential,
     )
+    if resume is not None:
+        _refuse_beside_resume(request, asked_rows)
     return _run(request, resume, began, timeout, json)
+
+
+def _refuse_beside_resume(request: BenchRequest, asked_rows: bool) -> None:
+    pinned = (request.device, request.generations, request.steps, *request.settings.values())
+    if asked_rows or request.sequential or request.seed or any(x is not None for x in pinned):
+        raise UsageError(
+            "--resume goes on with the rows and settings of its study: no others can be given",
+            hint="beside it only --time-budget, --timeout and --json apply",
+        )
 
 
 def _variants(

@@ -79,8 +79,11 @@ def _usage_or_bug(error: Exception) -> int:
     # typer's usage errors (an unknown flag, a value of the wrong type) know their own text and code
     show, code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
     if callable(show) and isinstance(code, int):
-        sys.stderr.write(f"error: {show()}\n")
-        context = getattr(error, "ctx", None)
+        text, context = show(), getattr(error, "ctx", None)
+        if not text:
+            # no command at all: typer has shown the help
+            return code
+        sys.stderr.write(f"error: {text}\n")
         if context is not None:
             sys.stderr.write(f"hint: {context.command_path} --help lists what there is\n")
         return code

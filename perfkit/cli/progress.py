@@ -60,7 +60,8 @@ class Progress:
             self.say(f"{event.key}: somebody else used {lost} of CPU beside this block: once more")
         elif isinstance(event, GenerationStarted):
             self._now(
-                f"generation {event.number}: starting {len(event.keys)} processes", force=True
+                f"generation {event.number}: starting {_count(len(event.keys), 'process', 'es')}",
+                force=True,
             )
         elif isinstance(event, Preparing):
             self._now(f"making data in {event.path}: {event.done} of {event.total}")
@@ -82,3 +83,7 @@ class Progress:
             return f" ({time.monotonic() - self._began:.0f} s so far)"
         left = max(0.0, self._budget_s - (time.monotonic() - self._began))
         return f" (at most {left:.0f} s left)"
+
+
+def _count(number: int, noun: str, plural: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else plural}"

@@ -7,9 +7,14 @@ from itertools import combinations
 
 
 def distance(ours: Sequence[float], theirs: Sequence[float]) -> float | None:
-    """Largest relative distance of two loss traces, step by step; None without a common step."""
-    pairs = [(a, b) for a, b in zip(ours, theirs, strict=False) if b]
-    return max((abs(a - b) / abs(b) for a, b in pairs), default=None)
+    """Largest distance of two loss traces, step by step; None without a common step.
+
+    In units of the first loss of `theirs`: relative to each step's own it would grow without bound
+    where a few steps on a few batches already bring the loss near zero.
+    """
+    if not ours or not theirs or not theirs[0]:
+        return None
+    return max(abs(a - b) for a, b in zip(ours, theirs, strict=False)) / abs(theirs[0])
 
 
 def tolerance(traces: Sequence[Sequence[float]]) -> float | None:

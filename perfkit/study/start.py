@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from perfkit import discovery
-from perfkit.codec import from_json, to_json
+from perfkit.codec import to_json
 from perfkit.config import RunConfig
 from perfkit.document import Note
 from perfkit.engine.events import Event
 from perfkit.engine.helpers import prepare, survey
 from perfkit.errors import UsageError
-from perfkit.runfolder import StudyFolder, read_json, write_json
+from perfkit.runfolder import StudyFolder, read_as, write_json
 from perfkit.study.bench import BenchPlan
 from perfkit.study.matrix import rows
 from perfkit.study.session import Frame
@@ -59,6 +59,14 @@ class Prepared:
     frame: Frame
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """What `study.json` holds: enough to go on."""
+
+    plan: BenchPlan
+    frame: Frame
+
+
 def begin(request: BenchRequest, emit: Callable[[Event], None]) -> Prepared:
     """Look at the machine, lay out the rows, make the data and the study folder.
 
@@ -97,7 +105,7 @@ def begin(request: BenchRequest, emit: Callable[[Event], None]) -> Prepared:
         warnings=_warnings(machine, base),
         sizes=chosen(machine, base) + (f"; data in {_home(path)}" if path else ""),
     )
-    write_json(folder.path / "study.json", {"plan": to_json(plan), "frame": to_json(frame)})
+    write_json(folder.path / "study.json", to_json(_Stored(plan=plan, frame=frame)))
     return Prepared(folder=folder, plan=plan, frame=frame)
 
 
@@ -114,9 +122,8 @@ def resume(name: str, budget_s: float | None) -> Prepared:
     folder = StudyFolder.find(name)
     if not (folder.path / "study.json").exists():
         raise UsageError(f"{folder.path} holds no study that can be resumed")
-    stored = read_json(folder.path / "study.json")
-    plan = from_json(BenchPlan, stored.get("plan"), path="plan")
-    frame = from_json(Frame, stored.get("frame"), path="frame")
+    stored = read_as(_Stored, folder.path / "study.json")
+    plan, frame = stored.plan, stored.frame
     now = survey(frame.base.device)["environment"]
     changed = [key for key in ENVIRONMENT_KEYS if now.get(key) != frame.environment.get(key)]
     if changed:

@@ -53,7 +53,9 @@ def _loss_of_update(loop: Loop, batch: tuple[Any, Any]) -> float:
 def _fixed_batch(loop: Loop, number: int) -> tuple[Any, Any]:
     config, workload = loop.training.config, loop.training.workload
     size: Any = len(workload.dataset)  # type: ignore[arg-type]
-    indices = [(number * config.batch_size + i) % size for i in range(config.batch_size)]
+    # mixed, because data often lies class by class; the same for every seed and row
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(0)).tolist()
+    indices = [order[(number * config.batch_size + i) % size] for i in range(config.batch_size)]
     collate = workload.collate or torch.utils.data.default_collate
     inputs, targets = collate([workload.dataset[index] for index in indices])
     return loop.training.to_device(inputs), loop.training.to_device(targets)

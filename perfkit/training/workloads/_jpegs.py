@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ NAME = "jpeg-v1"
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 EVAL_FOLDERS = ("val", "eval", "valid", "validation", "test")
 HELD_OUT_EVERY = 10
-"""Of a folder without a split, every so many-th file is kept for evaluation."""
+"""Of a folder without a split, every so many-th file of a class is kept for evaluation."""
 CHECKED_FILES = 2000
 """At most so many headers of a user's files are read before anything is measured."""
 
@@ -199,22 +200,30 @@ def _split_of(folder: Path) -> Split:
             f"there is no folder of images {folder}",
             hint="folder:PATH has a folder per class, or train/ and val/ with one per class each",
         )
-    train = folder / "train"
-    if not train.is_dir():
-        return _held_out(folder)
-    held = next((folder / name for name in EVAL_FOLDERS if (folder / name).is_dir()), None)
-    if held is None:
-        return _held_out(train)
+    train = folder / "train" if (folder / "train").is_dir() else folder
     classes = _classes(train)
-    return Split(train=_files(train, classes), eval=_files(held, classes), classes=classes)
+    files = [_files(train / name) for name in classes]
+    held = next((folder / name for name in EVAL_FOLDERS if (folder / name).is_dir()), None)
+    if held is not None and train != folder:
+        kept, held_out = files, [_files(held / name) for name in classes]
+    else:
+        held_out = [of_class[::HELD_OUT_EVERY] for of_class in files]
+        kept = [
+            [path for number, path in enumerate(of_class) if number % HELD_OUT_EVERY] or of_class
+            for of_class in files
+        ]
+    for where, found in ((train, kept), (held or train, held_out)):
+        if not any(found):
+            raise UsageError(
+                f"there are no images in {where}", hint=f"files should end in {', '.join(SUFFIXES)}"
+            )
+    return Split(train=_mixed(kept), eval=_mixed(held_out), classes=classes)
 
 
-def _held_out(folder: Path) -> Split:
-    classes = _classes(folder)
-    files = _files(folder, classes)
-    held = files[::HELD_OUT_EVERY]
-    kept = tuple(file for number, file in enumerate(files) if number % HELD_OUT_EVERY)
-    return Split(train=kept or files, eval=held, classes=classes)
+def _mixed(files: list[list[str]]) -> tuple[Labelled, ...]:
+    """All files, going round the classes, so that any stretch of them holds many classes."""
+    rounds = zip_longest(*files)
+    return tuple((path, label) for each in rounds for label, path in enumerate(each) if path)
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
@@ -227,18 +236,8 @@ def _classes(folder: Path) -> tuple[str, ...]:
     return found
 
 
-def _files(folder: Path, classes: tuple[str, ...]) -> tuple[Labelled, ...]:
-    found = tuple(
-        (str(path), label)
-        for label, name in enumerate(classes)
-        for path in sorted((folder / name).rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-    )
-    if not found:
-        raise UsageError(
-            f"there are no images in {folder}", hint=f"files should end in {', '.join(SUFFIXES)}"
-        )
-    return found
+def _files(folder: Path) -> list[str]:
+    return [str(path) for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
 
 
 def _check_header(path: str) -> None:
