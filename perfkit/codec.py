@@ -3,12 +3,13 @@
 `to_json` and `from_json` are inverse on every type that crosses a process or is stored: dataclasses
 of int, float, str, bool, None, Literal, unions of these, tuples, and dicts with string keys. A value
 of the wrong type is an error that names it by its dotted path (`rows.0.speedup.low`), never a guess.
-JSON has no NaN: a float that is not finite is refused when written, because a missing value is null.
+JSON has no NaN: a float that is not finite is refused, written or read, because a missing value is null.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import types
 import typing
@@ -37,6 +38,18 @@ def to_json(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise ValueError(f"{type(value).__name__} has no JSON form")
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Return JSON types as text that UTF-8 can hold.
+
+    A file name that is no UTF-8 reaches us with lone surrogates in it; they are escaped, and come back.
+
+    Raises:
+        ValueError: a float is NaN or infinite.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def from_json(kind: type[T], data: Any, *, path: str = "") -> T:
@@ -69,7 +82,7 @@ def _decode(kind: Any, data: Any, path: str) -> Any:
             raise _wrong(path, "an object", data)
         value_kind = typing.get_args(kind)[1]
         return {k: _decode(value_kind, v, _join(path, k)) for k, v in data.items()}
-    if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool):
+    if kind is float and _is_finite(data):
         return float(data)
     if kind is type(None) and data is None:
         return None
@@ -123,6 +136,15 @@ def _decode_tuple(members: tuple[Any, ...], data: Any, path: str) -> Any:
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     return typing.get_type_hints(kind)
+
+
+def _is_finite(data: Any) -> bool:
+    if isinstance(data, bool) or not isinstance(data, (int, float)):
+        return False
+    try:
+        return math.isfinite(data)
+    except OverflowError:  # a whole number past the range of floats
+        return False
 
 
 def _join(path: str, name: str) -> str:

@@ -5,6 +5,7 @@ It crosses the process boundary as JSON (`perfkit.codec`) in the run folder's `c
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,8 +73,10 @@ class RunConfig:
             _at_least(self, name, 1)
         for name in ("num_workers", "metrics_every", "viz_every", "seed"):
             _at_least(self, name, 0)
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate is {self.learning_rate}: it should be above 0")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(
+                f"learning_rate is {self.learning_rate}: it should be above 0, and finite"
+            )
         if not self.devices:
             raise ValueError("devices is empty: name at least one")
         if self.parallel not in ("none", "dp", "ddp"):

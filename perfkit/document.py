@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from perfkit.codec import from_json, to_json
+from perfkit.codec import from_json, json_text, to_json
 from perfkit.errors import DamagedFile, LaterVersion, PerfkitError, UsageError
 from perfkit.stats import Interval, Outcome
 
@@ -35,6 +35,9 @@ class Speedup:
     low: float | None
     high: float | None
     outcome: Outcome
+
+    def __post_init__(self) -> None:
+        Interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,10 +154,15 @@ class Document:
     """False while it is being measured, or when it was interrupted."""
     schema_version: int = SCHEMA_VERSION
 
+    def __post_init__(self) -> None:
+        keys = [row.key for row in self.rows]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"rows: a key is there twice among {', '.join(keys)}")
+
 
 def dumps(document: Document) -> str:
     """Return the Document as indented JSON text with a final newline."""
-    return json.dumps(to_json(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(to_json(document), indent=2) + "\n"
 
 
 def loads(text: str, *, name: str = "the document") -> Document:
@@ -165,8 +173,8 @@ def loads(text: str, *, name: str = "the document") -> Document:
         DamagedFile: it is not JSON, or not a Document; the message says where.
     """
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        data = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise DamagedFile(f"{name} is not JSON: {error}") from error
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -193,6 +201,10 @@ def read(path: Path) -> Document:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     return loads(text, name=str(path))
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
 
 
 def write(document: Document, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 A record file is a 16-byte header (8 bytes of magic, version, record size) and records of one size, so
 it can be appended to by one writer, read while that goes on, and read after any death: a torn last
-record is dropped. A missing number is NaN in the file and None to a reader.
+record is dropped. A missing number is NaN in the file and to its reader, who says None to the next.
 
 Format history:
     1  first version of both formats.

@@ -13,20 +13,24 @@ a torn last line is dropped. There is no pickle.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from perfkit.codec import from_json, to_json
+from perfkit.codec import from_json, json_text, to_json
 from perfkit.config import RunConfig
 from perfkit.document import write_text
 from perfkit.errors import DamagedFile, PerfkitError, UsageError
 
+T = TypeVar("T")
+
 ROOT = ".perfkit"
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 class JsonLines:
@@ -34,13 +38,26 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._begun = False
 
     def append(self, item: dict[str, Any]) -> None:
-        """Add one object in a single write, so that two writers cannot mix their lines."""
-        line = json.dumps(item, ensure_ascii=False, allow_nan=False) + "\n"
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        """Add one object in a single write, so that two writers cannot mix their lines.
+
+        The first one takes away a torn last line that a death left: no reader would see past it.
+
+        Raises:
+            OSError: the line cannot be written, or not whole; then nothing of it stays.
+        """
+        line = (json_text(item) + "\n").encode()
+        handle = os.open(self.path, _APPEND, 0o644)
         try:
-            os.write(handle, line.encode())
+            if not self._begun:
+                _drop_torn_line(handle)
+                self._begun = True
+            written = os.write(handle, line)
+            if written < len(line):
+                os.ftruncate(handle, os.lseek(handle, 0, os.SEEK_CUR) - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         finally:
             os.close(handle)
 
@@ -121,7 +138,7 @@ class RunFolder:
         Raises:
             DamagedFile: it is not there or not whole.
         """
-        return from_json(RunConfig, read_json(self.path / "config.json"))
+        return read_as(RunConfig, self.path / "config.json")
 
     def write(self, name: str, value: dict[str, Any]) -> None:
         """Replace `<name>.json` whole."""
@@ -214,7 +231,7 @@ class StudyFolder:
 
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file whole."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -225,5 +242,28 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedFile(f"cannot read {path}: {error}") from error
+
+
+def read_as(kind: type[T], path: Path) -> T:
+    """Read a JSON file that holds a `kind`.
+
+    Raises:
+        DamagedFile: it is missing, not JSON or not a `kind`; the message names the file and the place.
+    """
+    data = read_json(path)
+    try:
+        return from_json(kind, data)
+    except DamagedFile as error:
+        raise DamagedFile(f"{path}: {error.message}") from error
+
+
+def _drop_torn_line(handle: int) -> None:
+    size = os.lseek(handle, 0, os.SEEK_END)
+    if size == 0:
+        return
+    os.lseek(handle, -1, os.SEEK_END)
+    if os.read(handle, 1) != b"\n":
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.ftruncate(handle, os.read(handle, size).rfind(b"\n") + 1)

@@ -36,8 +36,9 @@ class Interval:
             raise ValueError("value is not a finite number: a missing value is None")
         if (self.low is None) != (self.high is None):
             raise ValueError("an interval has both bounds or none")
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"low {self.low} is above high {self.high}")
+        # so written, a bound that is NaN is refused, too
+        if self.low is not None and self.high is not None and not self.low <= self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}")
 
     @property
     def half_width(self) -> float | None:

@@ -74,7 +74,7 @@ class Executor:
             self._sampler = Sampler(self.study.telemetry, [uuid] if uuid else [])
             self._sampler.start()
             if self._sampler.pid is not None:
-                self._gauge = host.Gauge([self._sampler.pid])
+                self._gauge.add(self._sampler.pid)
 
     def averages(self, windows: Sequence[tuple[int, int]]) -> Averages:
         """Average the telemetry of this study over stretches of `perf_counter_ns`."""

@@ -50,7 +50,7 @@ def _row(
     finished = [p for p in every if p.status == "ok"]
     blocks = _blocks(finished)
     status, message = _status(every, results, row)
-    unavailable: dict[str, str] = {}
+    unavailable = dict(telemetry[1])
     parts = _mean_parts(row, finished)
     epochs = [e for p in finished if (e := epoch_s(p, row.config)) is not None]
     times = [t for block in blocks for t in block.step_times_s]
@@ -79,7 +79,7 @@ def _row(
     }
     for name, value in values.items():
         if value is None:
-            reason = unavailable.get(name) or telemetry[1].get(name)
+            reason = unavailable.get(name)
             unavailable[name] = reason or _why_missing(name, status, every, unavailable)
     loss = _loss(row, planned, results)
     return Row(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from perfkit.telemetry import proc
@@ -55,14 +55,17 @@ class Gauge:
     ours, because a process stays in the group it was born in unless it leads one.
 
     Args:
-        pids: processes of ours outside the groups, such as the sampler; the tool itself is always counted.
         root: where /proc is.
     """
 
-    def __init__(self, pids: Iterable[int] = (), *, root: str = proc.ROOT) -> None:
-        self._pids = {os.getpid(), *pids}
+    def __init__(self, root: str = proc.ROOT) -> None:
+        self._pids = {os.getpid()}
         self._root = root
         self._group_of: dict[int, int] = {}
+
+    def add(self, pid: int) -> None:
+        """Count a process of ours that is in no group, from the next snapshot on."""
+        self._pids.add(pid)
 
     def snapshot(self, groups: Collection[int] = ()) -> HostSnapshot:
         """Read the counters now; where there is no /proc they are None, with the reason.
@@ -146,9 +149,12 @@ def foreign_cpu_s(before: HostSnapshot, after: HostSnapshot) -> float | None:
     """Return the CPU seconds between two snapshots that our processors spent on others; at least 0.
 
     Returns:
-        None when it cannot be told: no /proc, other processors than before, or `own_cpu_s` is None.
+        None when it cannot be told: no /proc, other processors than before, counters that stand still
+        (some sandboxes show zeros), or `own_cpu_s` is None.
     """
     if before.cpu is None or after.cpu is None or before.cpus != after.cpus:
+        return None
+    if after.cpu.total_s <= before.cpu.total_s:
         return None
     own = own_cpu_s(before, after)
     if own is None:

@@ -6,6 +6,7 @@ values of that call and nothing else. `pynvml` (package nvidia-ml-py) is importe
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +84,7 @@ METRICS = (
     ),
 )
 NAMES = tuple(name for metric in METRICS for name in metric.names)
-"""Every value of a GPU. `gpu_util_share` is time with at least one kernel running, not how full the GPU was."""
+"""Every value of a GPU. `gpu_util_share` is time with at least one kernel running, not how full it was."""
 
 
 class Gpu:
@@ -137,20 +138,20 @@ class Nvml:
         self.problem: Problem | None = None
         """Why NVML as a whole cannot be used; None when it can."""
         self.driver_version: str | None = None
+        self._module: Any = module
         try:
-            if module is None:
-                import pynvml as module  # type: ignore[import-untyped, no-redef]
-            module.nvmlInit()
+            if self._module is None:
+                import pynvml  # type: ignore[import-untyped]
+
+                self._module = pynvml
+            self._module.nvmlInit()
         except ImportError:
             self.problem = Problem("error", "the package nvidia-ml-py is not installed")
         except Exception as error:
             self.problem = problem_of(error)
-        self._module = module
         if self.problem is None:
-            try:
-                self.driver_version = str(module.nvmlSystemGetDriverVersion())
-            except Exception:
-                self.driver_version = None
+            with contextlib.suppress(Exception):
+                self.driver_version = str(self._module.nvmlSystemGetDriverVersion())
 
     def gpu(self, uuid: str) -> Gpu:
         """Find a GPU, or a MIG instance, by its UUID, written with its prefix or without (as torch does)."""

@@ -40,8 +40,10 @@ class ProcessCpu:
 
 def problem(root: str = ROOT) -> str | None:
     """Return the reason code when there is no /proc to read, else None."""
-    if os.path.exists(f"{root}/stat"):
+    if os.access(f"{root}/stat", os.R_OK):
         return None
+    if os.path.exists(f"{root}/stat"):
+        return "no_permission"
     return "no_data" if sys.platform.startswith("linux") else "not_on_this_os"
 
 
@@ -53,10 +55,10 @@ def allowed_cpus() -> tuple[int, ...]:
 
 
 def cpu_times(cpus: tuple[int, ...], root: str = ROOT) -> CpuTimes | None:
-    """Return the CPU time of the given processors; None when one of them is not listed."""
+    """Return the CPU time of the given processors; None when one is not listed, or nothing can be read."""
     wanted = {b"cpu%d" % cpu for cpu in cpus}
     busy = total = 0
-    for line in _read(f"{root}/stat").split(b"\n"):
+    for line in _lines(f"{root}/stat"):
         if not line.startswith(b"cpu"):
             break
         name, *fields = line.split()
@@ -98,11 +100,18 @@ def pids(root: str = ROOT) -> list[int]:
 
 
 def memory_available_bytes(root: str = ROOT) -> int | None:
-    """Return what could be allocated without swapping (the kernel's estimate), machine-wide."""
-    for line in _read(f"{root}/meminfo").split(b"\n"):
+    """Return what could be allocated without swapping (the kernel's estimate), machine-wide; None unknown."""
+    for line in _lines(f"{root}/meminfo"):
         if line.startswith(b"MemAvailable:"):
             return int(line.split()[1]) * 1024
     return None
+
+
+def _lines(path: str) -> list[bytes]:
+    try:
+        return _read(path).split(b"\n")
+    except OSError:
+        return []  # a container's own /proc files (lxcfs) can fail from one moment to the next
 
 
 def _read(path: str) -> bytes:

@@ -4,7 +4,8 @@
 
 Why a process of its own: a thread in the trainer shares its interpreter lock, so both would smear each
 other's times. It ends when its standard input does, that is when its parent is gone for whatever
-reason, and ignores Ctrl-C: the parent decides. A file that cannot be written ends it with exit code 1.
+reason, and ignores Ctrl-C: the parent decides. A sample that cannot be written is lost, and the next
+one is tried; samples lost make its exit code 1.
 
 The first line is the head: `format`, versions, what is sampled and what cannot be. Every other line is
 a sample: `t_ns` and `t_end_ns` (`perf_counter_ns` before and after reading), `gpus`, `host`,
@@ -19,17 +20,19 @@ Format history:
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from perfkit import __version__
 from perfkit.errors import EXIT_FAILED, EXIT_OK
+from perfkit.runfolder import JsonLines
 from perfkit.telemetry import proc
 from perfkit.telemetry.nvml import Gpu, Nvml
 from perfkit.telemetry.proc import CpuTimes
@@ -45,6 +48,7 @@ class Host:
 
     def __init__(self, root: str = proc.ROOT) -> None:
         self._root = root
+        self._cpus = proc.allowed_cpus()
         self._last: CpuTimes | None = None
 
     def read(self) -> Reading:
@@ -52,7 +56,7 @@ class Host:
         reason = proc.problem(self._root)
         if reason is not None:
             return Reading(dict.fromkeys(HOST_NAMES), dict.fromkeys(HOST_NAMES, reason))
-        now = proc.cpu_times(proc.allowed_cpus(), self._root)
+        now = proc.cpu_times(self._cpus, self._root)
         values: dict[str, float | None] = {
             "cpu_busy_share": _busy_share(self._last, now),
             "memory_available_bytes": proc.memory_available_bytes(self._root),
@@ -98,25 +102,30 @@ def sample(host: Host, gpus: Sequence[Gpu]) -> dict[str, Any]:
     }
 
 
-def run(
-    path: str, interval_s: float, gpu_uuids: Sequence[str], ended: threading.Event
-) -> int:
+def run(path: str, interval_s: float, gpu_uuids: Sequence[str], ended: threading.Event) -> int:
     """Append samples to `path` until `ended` is set; return the exit code."""
     nvml = Nvml() if gpu_uuids else None
     gpus = [] if nvml is None else [nvml.gpu(uuid) for uuid in gpu_uuids]
     host = Host()
-    try:
-        with open(path, "ab", buffering=0) as file:
-            _append(file.fileno(), head(interval_s, nvml, gpus))
-            due = time.monotonic()
-            while not ended.wait(max(0.0, due - time.monotonic())):
-                _append(file.fileno(), sample(host, gpus))
-                # ticks missed while we or the machine stood still are not made up for
-                due = max(due + interval_s, time.monotonic())
-    except OSError as error:
-        print(f"the sampler ends: {path}: {error.strerror or error}", file=sys.stderr)
-        return EXIT_FAILED
-    return EXIT_OK
+    file = JsonLines(Path(path))
+    begun = False
+    lost, problem = 0, ""
+    due = time.monotonic()
+    while not ended.wait(max(0.0, due - time.monotonic())):
+        try:
+            if not begun:
+                file.append(head(interval_s, nvml, gpus))
+                begun = True
+            file.append(sample(host, gpus))
+        except OSError as error:
+            lost, problem = lost + 1, error.strerror or str(error)
+        # ticks missed while we or the machine stood still are not made up for
+        due = max(due + interval_s, time.monotonic())
+    if not lost:
+        return EXIT_OK
+    with contextlib.suppress(OSError):
+        print(f"{lost} samples could not be written to {path}: {problem}", file=sys.stderr)
+    return EXIT_FAILED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -141,12 +150,6 @@ def _busy_share(last: CpuTimes | None, now: CpuTimes | None) -> float | None:
     share = (now.busy_s - last.busy_s) / (now.total_s - last.total_s)
     # the kernel's idle counters may step back by a tick
     return min(1.0, max(0.0, share))
-
-
-def _append(handle: int, item: dict[str, Any]) -> None:
-    line = (json.dumps(item, allow_nan=False) + "\n").encode()
-    if os.write(handle, line) < len(line):
-        raise OSError("no space for a whole line")
 
 
 def _await_eof(ended: threading.Event) -> None:

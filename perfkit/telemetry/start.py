@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 import perfkit
+from perfkit.errors import EXIT_FAILED
 
 INTERVAL_S = 0.2
 STOP_TIMEOUT_S = 2.0
@@ -31,7 +33,7 @@ class Sampler:
     ) -> None:
         self.folder = folder.resolve()
         self.path = self.folder / "samples.jsonl"
-        """Where the samples are. Every start has a file of its own, because clocks restart with the machine."""
+        """Where the samples are. Every start has a file of its own: clocks restart with the machine."""
         self.unavailable: str | None = None
         """Why there are no samples, or none any more; None when all is well."""
         self._gpu_uuids = tuple(gpu_uuids)
@@ -54,7 +56,7 @@ class Sampler:
         if self._process is not None:
             return
         number = 1
-        while self.path.exists():
+        while os.path.exists(self.path):
             number += 1
             self.path = self.folder / f"samples-{number}.jsonl"
         command = [sys.executable, "-m", "perfkit.telemetry.sampler", "--out", str(self.path)]
@@ -77,20 +79,25 @@ class Sampler:
             self.unavailable = f"the sampler did not start: {error}"
 
     def stop(self) -> None:
-        """End the child and wait for it; when it had ended before with an error, `unavailable` says so."""
+        """End the child and wait for it; when it had ended before, or lost samples, `unavailable` says so."""
         process, self._process = self._process, None
         if process is None:
             return
         early = process.poll()
-        try:
-            if process.stdin is not None:
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
                 process.stdin.close()
+        try:
             process.wait(STOP_TIMEOUT_S)
-        except (OSError, subprocess.TimeoutExpired):
+        except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            # a driver call that never returns may keep it even past a kill: it is not waited for then
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_TIMEOUT_S)
         if early is not None:
             self.unavailable = f"the sampler ended by itself with code {early}: see {self.log}"
+        elif process.returncode == EXIT_FAILED:
+            self.unavailable = f"the sampler could not write every sample: see {self.log}"
 
     def __enter__(self) -> Sampler:
         self.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from perfkit.errors import LaterVersion
+from perfkit.errors import DamagedFile, LaterVersion
 from perfkit.runfolder import JsonLines
 from perfkit.telemetry import nvml, sampler
 
@@ -51,17 +51,22 @@ def average(
     reasons: dict[str, str] = {}
     count = 0
     for item in JsonLines(samples_path).read():
-        if "format" in item:
-            reasons |= _reasons_of_head(item, samples_path)
-            continue
-        if not any(start <= item["t_ns"] and item["t_end_ns"] <= end for start, end in windows):
-            continue
-        count += 1
-        for name, value, reason in _values(item, gpu_uuid):
-            if value is not None:
-                found[name].append(value)
-            elif reason is not None:
-                reasons[name] = reason
+        try:
+            if "format" in item:
+                reasons |= _reasons_of_head(item, samples_path)
+                continue
+            if not any(start <= item["t_ns"] and item["t_end_ns"] <= end for start, end in windows):
+                continue
+            count += 1
+            for name, value, reason in _values(item, gpu_uuid):
+                if value is not None:
+                    found[name].append(value)
+                elif reason is not None:
+                    reasons[name] = reason
+        except (AttributeError, KeyError, TypeError) as error:
+            raise DamagedFile(
+                f"{samples_path} holds a line that is no sample: {error!r}"
+            ) from error
     means = {name: fmean(values) if values else None for name, values in found.items()}
     return Averages(
         values=means,

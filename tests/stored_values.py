@@ -1,0 +1,108 @@
+"""Hypothesis strategies for what is stored: Documents with everything that a row may hold."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from hypothesis import strategies as st
+
+from perfkit.config import RunConfig
+from perfkit.document import Document, Finding, Note, Row, Severity, Speedup, Spread, Status
+from perfkit.stats import Interval, Outcome
+
+floats = st.floats(allow_nan=False, allow_infinity=False)
+names = st.text(max_size=8)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | floats | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=6,
+)
+json_objects = st.dictionaries(names, json_values, max_size=3)
+notes = st.builds(Note, code=names, text=st.text())
+
+
+def _numbers(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(names, values, max_size=3)
+
+
+@st.composite
+def bounds(draw: st.DrawFn) -> tuple[float | None, float | None]:
+    """Both bounds of an interval, or none."""
+    if draw(st.booleans()):
+        return None, None
+    low, high = sorted((draw(floats), draw(floats)))
+    return low, high
+
+
+intervals = st.builds(lambda value, both: Interval(value, *both), floats, bounds())
+speedups = st.builds(
+    lambda value, both, outcome: Speedup(value=value, low=both[0], high=both[1], outcome=outcome),
+    floats,
+    bounds(),
+    st.sampled_from(get_args(Outcome)),
+)
+_optional: dict[str, st.SearchStrategy[Any]] = {
+    "message": st.none() | st.text(),
+    "epoch_time_s": st.none() | intervals,
+    "epoch_parts_s": _numbers(floats),
+    "step_time_s": st.none() | st.builds(Spread, median=floats, p10=floats, p90=floats),
+    "samples_per_sec": st.none() | floats,
+    "speedup": st.none() | speedups,
+    "peak_rss_bytes": st.none() | st.integers(0, 2**50),
+    "memory": _numbers(st.none() | st.integers(0, 2**50)),
+    "telemetry": _numbers(st.none() | floats),
+    "effective": _numbers(st.text()),
+    "generations": st.integers(0, 99),
+    "generation_speedup": st.lists(floats, max_size=4).map(tuple),
+    "notes": st.lists(notes, max_size=2).map(tuple),
+    "unavailable": _numbers(st.text()),
+}
+rows = st.builds(
+    Row,
+    key=st.text(),
+    arch=names,
+    variant=names,
+    status=st.sampled_from(get_args(Status)),
+    **_optional,
+)
+findings = st.builds(
+    Finding,
+    kind=names,
+    severity=st.sampled_from(get_args(Severity)),
+    share=floats,
+    message=st.text(),
+    try_next=st.text(),
+)
+documents = st.builds(
+    Document,
+    kind=names,
+    command=st.text(),
+    created=names,
+    environment=json_objects,
+    base=json_objects,
+    rows=st.lists(rows, max_size=3, unique_by=lambda row: row.key).map(tuple),
+    diagnosis=st.none() | json_objects,
+    findings=st.lists(findings, max_size=2).map(tuple),
+    method=json_objects,
+    warnings=st.lists(notes, max_size=2).map(tuple),
+    unavailable=_numbers(st.text()),
+    complete=st.booleans(),
+)
+
+_counts = st.integers(1, 2**31)
+_from_zero = st.integers(0, 2**31)
+configs = st.builds(
+    RunConfig,
+    arch=names,
+    variants=st.lists(st.tuples(names, st.none() | names), max_size=3).map(tuple),
+    devices=st.lists(names, min_size=1, max_size=3).map(tuple),
+    parallel=st.sampled_from(["none", "dp", "ddp"]),
+    **dict.fromkeys(("batch_size", "lr_batch_size", "image_size", "num_samples"), _counts),
+    **dict.fromkeys(("eval_samples", "base_channels", "num_blocks", "prefetch_factor"), _counts),
+    **dict.fromkeys(("epochs", "num_threads"), _counts),
+    **dict.fromkeys(("num_workers", "metrics_every", "viz_every", "seed"), _from_zero),
+    **dict.fromkeys(("pin_memory", "persistent_workers"), st.booleans()),
+    learning_rate=st.floats(min_value=0, exclude_min=True, allow_infinity=False),
+    data=st.text(),
+    cache_dir=st.text(),
+)
