@@ -6,6 +6,7 @@ direction per class (NormFace, Wang et al. 2017, arXiv:1704.06369).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -107,9 +108,11 @@ def separation(embeddings: Tensor, labels: Tensor) -> dict[str, float]:
     `within` and `between` are mean Euclidean distances of pairs of one class and of two; the silhouette
     is the mean of (b − a) ÷ max(a, b), with a a sample's mean distance to its own class, b the one to
     the nearest other, and 0 for a class of one (Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7).
-    A mean over nothing is NaN.
+    A mean over nothing is NaN, and so is the silhouette of a single class.
     """
-    distances = torch.cdist(embeddings, embeddings)
+    # by a matrix product a sample would lie some 1e-3 from itself
+    exact = "donot_use_mm_for_euclid_dist"
+    distances = torch.cdist(embeddings, embeddings, compute_mode=exact)
     present, own = labels.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     same = own[:, None] == own[None, :]
     others = same & ~torch.eye(len(labels), dtype=torch.bool)
@@ -118,12 +121,13 @@ def separation(embeddings: Tensor, labels: Tensor) -> dict[str, float]:
     counts = members.sum(0)
     to_own = sums.gather(1, own[:, None])[:, 0] / (counts[own] - 1).clamp(min=1)
     to_others = (sums / counts).masked_fill(members.bool(), torch.inf).min(1).values
-    silhouette = (to_others - to_own) / torch.maximum(to_others, to_own)
-    silhouette = torch.where((counts[own] > 1) & to_others.isfinite(), silhouette, 0.0)
+    larger = torch.maximum(to_others, to_own)
+    apart = (counts[own] > 1) & (larger > 0)
+    silhouette = torch.where(apart, (to_others - to_own) / larger, 0.0)
     return {
         "within": float(distances[others].mean()),
         "between": float(distances[~same].mean()),
-        "silhouette": float(silhouette.mean()),
+        "silhouette": float(silhouette.mean()) if len(present) > 1 else math.nan,
     }
 
 
@@ -139,9 +143,11 @@ def draw(embeddings: Tensor, labels: Tensor, path: Path) -> None:
     from matplotlib.figure import Figure
 
     centred = embeddings - embeddings.mean(0)
-    _, spread, axes = torch.linalg.svd(centred, full_matrices=False)
+    # a row of zeros changes no component, and of a single sample there are two then
+    _, spread, axes = torch.linalg.svd(functional.pad(centred, (0, 0, 0, 1)), full_matrices=False)
     points = (centred @ axes[:2].T).numpy()
-    shares = (spread**2 / (spread**2).sum())[:2].tolist()
+    variances = spread**2
+    shares = (variances / variances.sum().clamp(min=1e-30))[:2].tolist()
     figure = Figure(figsize=(6, 5), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     plot = figure.add_subplot()

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from perfkit.config import RunConfig
-from perfkit.training.workloads import _jpegs
+from perfkit.training.workloads import _files
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -49,13 +49,18 @@ class Images(Dataset[tuple[Tensor, int]]):
         if not 0 <= index < self._length:
             raise IndexError(index)
         path, label = self._files[index % len(self._files)]
-        try:
-            with Image.open(path) as opened:
-                image = self._crop(opened.convert("RGB"))
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise OSError(f"cannot read image {path}: {error}") from error
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        pixels = torch.from_numpy(np.array(self._crop(_read(path)))).permute(2, 0, 1)
         return pixels.to(torch.float32).sub_(self._mean).div_(self._std), label
+
+
+def _read(path: str) -> Image.Image:
+    try:
+        with Image.open(path) as opened:
+            return opened.convert("RGB")
+    except MemoryError:
+        raise
+    except Exception as error:  # each of Pillow's decoders has its own for a damaged file
+        raise OSError(f"cannot read image {path}: {error}") from error
 
 
 class TrainCrop:
@@ -97,7 +102,7 @@ def datasets(config: RunConfig) -> tuple[Images, Images, int]:
     Raises:
         UsageError: the images are not there.
     """
-    split = _jpegs.find(config)
+    split = _files.find(config)
     return (
         Images(split.train, config.num_samples, TrainCrop(config.image_size)),
         Images(split.eval, config.eval_samples, EvalCrop(config.image_size)),

@@ -1,44 +1,37 @@
-"""The image files that workloads train on: generated once into the cache, or a folder of the user's.
+"""The images that are made for training: generated once into the cache, the same on every machine.
 
-The generated set is 32 classes of patterns, told apart by the colours, the direction and the spacing of
-their stripes under noise, each file with a shift, a turn and a light of its own. It holds 2,048 files to
-train on and 512 to evaluate, 160 × 160 pixels, some 25 MB:
+32 classes of patterns, told apart by the colours, the direction and the spacing of their stripes under
+noise, each file with a shift, a turn and a light of its own: 2,048 files to train on and 512 to evaluate,
+160 × 160 pixels, some 25 MB:
 
     <cache>/jpeg-v1/{train,eval}/<class>/<number>.jpg    and manifest.json: every file with its size
 
-It is made in a folder beside it and renamed, under a lock: two runs that start at once make it once,
-and a maker that was killed leaves nothing that looks whole. No torch here.
+They are made in a folder beside it, which is renamed, under a lock: two runs that start at once make them
+once, and a maker that was killed leaves nothing that looks whole. No torch here.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from perfkit.config import RunConfig
 from perfkit.errors import UsageError
 
 NAME = "jpeg-v1"
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-EVAL_FOLDERS = ("val", "eval", "valid", "validation", "test")
-HELD_OUT_EVERY = 10
-"""Of a folder without a split, every so many-th file of a class is kept for evaluation."""
-CHECKED_FILES = 2000
-"""At most so many headers of a user's files are read before anything is measured."""
+QUALITY = 85
 
 Progress = Callable[[int, int, str], None]
 """Gets (done, total, path)."""
-Labelled = tuple[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,41 +48,6 @@ class Sizes:
     def files(self) -> int:
         """Files in all."""
         return self.classes * (self.train_per_class + self.eval_per_class)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """Paths with their class numbers."""
-
-    train: tuple[Labelled, ...]
-    eval: tuple[Labelled, ...]
-    classes: tuple[str, ...]
-
-
-def prepare(config: RunConfig, progress: Progress) -> str:
-    """Make sure that the images of a configuration are there and readable; return where.
-
-    Raises:
-        UsageError: there are none where the configuration says, or no space or right to make them.
-    """
-    folder = _own_folder(config)
-    if folder is None:
-        return str(make(Path(config.cache_dir), progress))
-    split = _split_of(folder)
-    files = [path for path, _ in (*split.train, *split.eval)]
-    for path in files[:: max(1, -(-len(files) // CHECKED_FILES))]:
-        _check_header(path)
-    return str(folder)
-
-
-def find(config: RunConfig) -> Split:
-    """List the images of a configuration, in an order that depends on their names alone.
-
-    Raises:
-        UsageError: they are not there.
-    """
-    folder = _own_folder(config)
-    return _split_of(Path(config.cache_dir) / NAME if folder is None else folder)
 
 
 def make(cache: Path, progress: Progress, sizes: Sizes | None = None) -> Path:
@@ -162,8 +120,10 @@ def _names(sizes: Sizes) -> Iterator[tuple[str, int, int]]:
 
 
 def _write(path: Path, label: int, number: int, side: int) -> int:
-    Image.fromarray(pattern(label, number, side)).save(path, quality=85)
-    return path.stat().st_size
+    encoded = io.BytesIO()
+    Image.fromarray(pattern(label, number, side)).save(encoded, "JPEG", quality=QUALITY)
+    # not by Pillow, which takes a write that a full disk cut short for a whole one
+    return path.write_bytes(encoded.getvalue())
 
 
 def pattern(label: int, number: int, side: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -183,68 +143,3 @@ def pattern(label: int, number: int, side: int) -> np.ndarray[tuple[int, ...], n
     drawn: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
     drawn = np.clip(image + grain, 0, 255).astype(np.uint8)
     return drawn
-
-
-def _own_folder(config: RunConfig) -> Path | None:
-    kind, _, path = config.data.partition(":")
-    if config.data == "jpeg":
-        return None
-    if kind != "folder" or not path:
-        raise UsageError(f"unknown data {config.data!r}", hint="use jpeg, or folder:PATH")
-    return Path(path).expanduser()
-
-
-def _split_of(folder: Path) -> Split:
-    if not folder.is_dir():
-        raise UsageError(
-            f"there is no folder of images {folder}",
-            hint="folder:PATH has a folder per class, or train/ and val/ with one per class each",
-        )
-    train = folder / "train" if (folder / "train").is_dir() else folder
-    classes = _classes(train)
-    files = [_files(train / name) for name in classes]
-    held = next((folder / name for name in EVAL_FOLDERS if (folder / name).is_dir()), None)
-    if held is not None and train != folder:
-        kept, held_out = files, [_files(held / name) for name in classes]
-    else:
-        held_out = [of_class[::HELD_OUT_EVERY] for of_class in files]
-        kept = [
-            [path for number, path in enumerate(of_class) if number % HELD_OUT_EVERY] or of_class
-            for of_class in files
-        ]
-    for where, found in ((train, kept), (held or train, held_out)):
-        if not any(found):
-            raise UsageError(
-                f"there are no images in {where}", hint=f"files should end in {', '.join(SUFFIXES)}"
-            )
-    return Split(train=_mixed(kept), eval=_mixed(held_out), classes=classes)
-
-
-def _mixed(files: list[list[str]]) -> tuple[Labelled, ...]:
-    """All files, going round the classes, so that any stretch of them holds many classes."""
-    rounds = zip_longest(*files)
-    return tuple((path, label) for each in rounds for label, path in enumerate(each) if path)
-
-
-def _classes(folder: Path) -> tuple[str, ...]:
-    found = tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir()))
-    if len(found) < 2:
-        raise UsageError(
-            f"{folder} has {len(found)} class folders, and two are needed to train on",
-            hint="put the images of each class into a folder of its own",
-        )
-    return found
-
-
-def _files(folder: Path) -> list[str]:
-    return [str(path) for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
-
-
-def _check_header(path: str) -> None:
-    try:
-        with Image.open(path):
-            return
-    except (OSError, UnidentifiedImageError) as error:
-        raise UsageError(
-            f"cannot read image {path}: {error}", hint="remove it or replace it"
-        ) from error

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from perfkit.config import RunConfig
 from perfkit.training.workload import Workload
 from perfkit.training.workloads import _embedding
-from perfkit.training.workloads._jpegs import prepare
+from perfkit.training.workloads._files import prepare
 
 __all__ = ["factory", "prepare"]
 
