@@ -55,7 +55,10 @@ class RunConfig:
     """Torch's intra-operator threads in the training process."""
     seed: int = 0
     data: str = "jpeg"
-    """`jpeg` (generated once into the cache) or `folder:PATH` (class folders of images)."""
+    """`jpeg` (generated once into the cache), `folder:PATH` (class folders of images) or `memory`
+    (generated and already decoded: what training costs when loading costs nothing)."""
+    memory_limit_bytes: int | None = None
+    """What the process may use, of the device's memory or of the host's; None is all there is."""
     cache_dir: str = ""
     """Where generated data lives, an absolute path."""
 
@@ -71,6 +74,8 @@ class RunConfig:
             _at_least(self, name, 1)
         for name in ("num_blocks", "prefetch_factor", "epochs", "num_threads"):
             _at_least(self, name, 1)
+        if self.memory_limit_bytes is not None:
+            _at_least(self, "memory_limit_bytes", 1)
         for name in ("num_workers", "metrics_every", "viz_every", "seed"):
             _at_least(self, name, 0)
         if not 0 < self.learning_rate < math.inf:

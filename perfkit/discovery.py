@@ -3,6 +3,9 @@
 A kind of plug-in is a folder of ours with one file per plug-in; files that begin with an underscore
 are not plug-ins. `PERFKIT_PATH` (folders separated like PATH) adds a stranger's own: a file
 `FOLDER/variants/fast.py` is the variant `fast`. Listing names imports nothing.
+
+A workload may also be named by where its factory is: `timm:NAME`, `path/to/file.py:factory` or
+`package.module:factory`.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ from types import ModuleType
 from perfkit.errors import UsageError
 
 _PACKAGE = Path(__file__).parent
+WORKLOAD_FORMS = (
+    "a workload is a name, timm:NAME, path/to/file.py:FACTORY or package.module:FACTORY"
+)
 _FOLDERS = {"variants": "variants", "workloads": "training/workloads", "rules": "diagnosis/rules"}
 
 
@@ -38,7 +44,57 @@ def load(kind: str, name: str) -> ModuleType:
     path = sources[name]
     if path.is_relative_to(_PACKAGE):
         return importlib.import_module(f"perfkit.{_FOLDERS[kind].replace('/', '.')}.{name}")
-    full_name = f"perfkit_path_{kind}_{name}"
+    return _import_file(path, f"perfkit_path_{kind}_{name}")
+
+
+def check_workload(arch: str) -> None:
+    """Refuse a workload that is certainly not there, without importing anything.
+
+    Raises:
+        UsageError: there is no such name or file, or no factory is named.
+    """
+    where, colon, factory = arch.rpartition(":")
+    if not colon:
+        known = names("workloads")
+        if arch in known:
+            return
+        if arch.endswith(".py"):
+            raise UsageError(f"{arch} names no factory", hint=f"write {arch}:factory")
+        error = unknown("workload", arch, known)
+        raise UsageError(error.message, hint=f"{error.hint}; {WORKLOAD_FORMS}")
+    if not where or not factory:
+        raise UsageError(f"{arch!r} is no workload", hint=WORKLOAD_FORMS)
+    if where.endswith(".py") and not Path(where).expanduser().is_file():
+        raise UsageError(f"there is no file {where}", hint=WORKLOAD_FORMS)
+
+
+def load_workload(arch: str) -> tuple[ModuleType, str]:
+    """Import the module of a workload; return it with the name of its factory.
+
+    Raises:
+        UsageError: it is not there or cannot be imported.
+    """
+    check_workload(arch)
+    where, colon, factory = arch.rpartition(":")
+    if not colon:
+        return load("workloads", arch), "factory"
+    if where == "timm":
+        return importlib.import_module("perfkit.training.workloads._timm"), "factory"
+    if where.endswith(".py"):
+        path = Path(where).expanduser().resolve()
+        # as for `python file.py`: what lies beside the file can be imported by it
+        if str(path.parent) not in sys.path:
+            sys.path.insert(1, str(path.parent))
+        return _import_file(path, f"perfkit_file_{path.stem}"), factory
+    try:
+        return importlib.import_module(where), factory
+    except Exception as error:
+        raise UsageError(
+            f"{where} cannot be imported: {type(error).__name__}: {error}", hint=WORKLOAD_FORMS
+        ) from error
+
+
+def _import_file(path: Path, full_name: str) -> ModuleType:
     if full_name in sys.modules:
         return sys.modules[full_name]
     spec = importlib.util.spec_from_file_location(full_name, path)

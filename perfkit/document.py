@@ -115,7 +115,8 @@ class Row:
     loader: dict[str, float | None] = field(default_factory=dict)
     """Worker-side means per batch: fetch, its CPU part, collate, hand-over; busy share; queue depth."""
     loss: dict[str, float | None] = field(default_factory=dict)
-    """Largest relative distance of losses to FP32's, and the tolerance (spread of FP32 over seeds)."""
+    """Largest distance of losses to FP32's in units of FP32's first loss, and the tolerance (spread of
+    FP32 over seeds)."""
     effective: dict[str, str] = field(default_factory=dict)
     """Settings read back from torch, never echoed."""
     overhead_share: float | None = None
@@ -125,6 +126,8 @@ class Row:
     generation_epoch_time_s: tuple[float, ...] = ()
     """The forecast of each generation: what `compare` takes its interval from."""
     generation_speedup: tuple[float, ...] = ()
+    generation_full_epoch_s: tuple[float, ...] = ()
+    """Real epochs beside the forecast, without periodic work; empty when none were asked for."""
     notes: tuple[Note, ...] = ()
     unavailable: dict[str, str] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ Stored values are SI base units; these functions pick the unit and the digits fo
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 MISSING = "–"
@@ -87,6 +88,20 @@ def size(value_bytes: float | None, unit: Unit | None = None) -> str:
     if name == "B":
         return f"{round(value_bytes)} B"
     return f"{significant(value_bytes / scale)} {name}"
+
+
+def parse_size(text: str) -> int:
+    """Read a number of bytes: `8GiB`, `512 MB`, `1.5G`, `1000000`. Ki, Mi, Gi are powers of 1024.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:([kmgt])(i?))?b?\s*", text, re.IGNORECASE)
+    if match is None:
+        raise ValueError(f"{text!r} is no size")
+    number, prefix, binary = match.groups()
+    power = "kmgt".index(prefix.lower()) + 1 if prefix else 0
+    return int(float(number) * (1024 if binary else 1000) ** power)
 
 
 def share(value: float | None, digits: int = 0) -> str:

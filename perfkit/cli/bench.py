@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perfkit.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
+from perfkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from perfkit.document import Document
-    from perfkit.study.start import BenchRequest, Prepared
+    from perfkit.study.request import BenchRequest
 
 _ROWS, _ALL, _TIME, _OUT = "Rows", "Settings of all rows", "Time", "Output"
 
@@ -21,7 +20,12 @@ _ROWS, _ALL, _TIME, _OUT = "Rows", "Settings of all rows", "Time", "Output"
 def bench(
     arch: Annotated[
         list[str] | None,
-        typer.Option("--arch", "--workload", help="Workload; repeatable.", rich_help_panel=_ROWS),
+        typer.Option(
+            "--arch",
+            "--workload",
+            help="Workload: convnext, baseline, timm:NAME, FILE.py:FACTORY, MODULE:FACTORY; repeatable.",
+            rich_help_panel=_ROWS,
+        ),
     ] = None,
     amp: Annotated[
         bool, typer.Option("--amp", help="Add rows in mixed precision.", rich_help_panel=_ROWS)
@@ -40,15 +44,37 @@ def bench(
             rich_help_panel=_ROWS,
         ),
     ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=V1,V2,…: a row per value; repeatable.", rich_help_panel=_ROWS),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="story: the thirty-minute case, as far as it fits here, and its advice.",
+            rich_help_panel=_ROWS,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(help="cpu, cuda, cuda:1, mps; the best there is.", rich_help_panel=_ALL),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="jpeg (generated) or folder:PATH.", rich_help_panel=_ALL),
+        typer.Option(help="jpeg (generated), folder:PATH or memory.", rich_help_panel=_ALL),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(rich_help_panel=_ALL)] = None,
+    batch_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="<int|max>", help="max finds the largest that fits.", rich_help_panel=_ALL
+        ),
+    ] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="<size>", help="Memory a process may use, e.g. 8GiB.", rich_help_panel=_ALL
+        ),
+    ] = None,
     image_size: Annotated[int | None, typer.Option(rich_help_panel=_ALL)] = None,
     num_samples: Annotated[
         int | None, typer.Option(help="Samples of an epoch.", rich_help_panel=_ALL)
@@ -91,6 +117,12 @@ def bench(
     steps: Annotated[
         int | None, typer.Option(help="Pin the steps of a block.", rich_help_panel=_TIME)
     ] = None,
+    full_epoch: Annotated[
+        bool,
+        typer.Option(
+            "--full-epoch", help="Run real epochs beside the forecast.", rich_help_panel=_TIME
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(rich_help_panel=_TIME)] = 0,
     timeout: Annotated[
         float | None,
@@ -123,128 +155,83 @@ def bench(
     ):
         if value is not None and value < least:
             raise UsageError(f"{name} is {value:g}: it should be at least {least}")
-    from perfkit.study.start import BenchRequest
+    from perfkit.cli.measure import LEAST_TIMEOUT_S, measure
+    from perfkit.cli.output import check_json_target
+    from perfkit.cli.progress import Progress
+    from perfkit.study import start
+    from perfkit.study.request import BenchRequest
 
-    asked_rows = bool(arch or amp or compile or compile_mode or variant)
-    texts = _variants(bool(arch), amp, compile, compile_mode, variant or [])
+    given = {
+        "data": data,
+        "image_size": image_size,
+        "num_samples": num_samples,
+        "num_workers": num_workers,
+        "prefetch_factor": prefetch_factor,
+        "pin_memory": pin_memory,
+        "persistent_workers": persistent_workers,
+        "base_channels": base_channels,
+        "num_blocks": num_blocks,
+        "learning_rate": learning_rate,
+        "metrics_every": metrics_every,
+        "viz_every": viz_every,
+        "epochs": epochs,
+        "num_threads": threads,
+        "batch_size": None if batch_size in (None, "max") else _whole("--batch-size", batch_size),
+        "memory_limit_bytes": None if memory_limit is None else _size(memory_limit),
+    }
     request = BenchRequest(
         command=shlex.join(["perfkit", *sys.argv[1:]]),
-        archs=tuple(dict.fromkeys(arch or ("convnext", "baseline"))),
-        variants=texts,
+        archs=tuple(arch or ()),
+        amp=amp,
+        compile=compile,
+        compile_mode=compile_mode,
+        variants=tuple(variant or ()),
+        sweeps=tuple(sweep or ()),
+        preset=preset,
         device=device,
-        settings={
-            "data": data,
-            "batch_size": batch_size,
-            "image_size": image_size,
-            "num_samples": num_samples,
-            "num_workers": num_workers,
-            "prefetch_factor": prefetch_factor,
-            "pin_memory": pin_memory,
-            "persistent_workers": persistent_workers,
-            "base_channels": base_channels,
-            "num_blocks": num_blocks,
-            "learning_rate": learning_rate,
-            "metrics_every": metrics_every,
-            "viz_every": viz_every,
-            "epochs": epochs,
-            "num_threads": threads,
-        },
+        settings=given,
+        largest_batch=batch_size == "max",
+        full_epoch=full_epoch,
         budget_s=time_budget,
         generations=generations,
         steps=steps,
         seed=seed,
         sequential=sequential,
     )
+    check_json_target(json)
     if resume is not None:
-        _refuse_beside_resume(request, asked_rows)
-    return _run(request, resume, began, timeout, json)
+        _refuse_beside_resume(request)
+    with Progress(None) as progress:
+        prepared = (
+            start.begin(request, progress, timeout_s=timeout or LEAST_TIMEOUT_S)
+            if resume is None
+            else start.resume(resume, time_budget)
+        )
+    return measure(prepared, began, timeout, json, resumed=resume is not None)
 
 
-def _refuse_beside_resume(request: BenchRequest, asked_rows: bool) -> None:
-    pinned = (request.device, request.generations, request.steps, *request.settings.values())
-    if asked_rows or request.sequential or request.seed or any(x is not None for x in pinned):
+def _refuse_beside_resume(request: BenchRequest) -> None:
+    pinned = (request.preset, request.device, request.generations, request.steps)
+    settings = request.settings.values()
+    switches = (request.names_rows, request.sequential, request.full_epoch, request.seed)
+    if any(switches) or request.largest_batch or any(x is not None for x in (*pinned, *settings)):
         raise UsageError(
             "--resume goes on with the rows and settings of its study: no others can be given",
             hint="beside it only --time-budget, --timeout and --json apply",
         )
 
 
-def _variants(
-    arch_named: bool, amp: bool, compile: bool, mode: str | None, extra: list[str]
-) -> tuple[str, ...]:
-    """The variants of the rows: precisions × {eager, compiled}, then what was asked for by name."""
-    if not (arch_named or amp or compile or mode or extra):
-        amp = True
-    precisions = ["fp32", "amp"] if amp else ["fp32"]
-    texts = list(precisions)
-    if compile or mode:
-        suffix = "+compile" if mode is None else f"+compile={mode}"
-        texts += [precision + suffix for precision in precisions]
-    return tuple(texts + extra)
+def _whole(flag: str, text: str | None) -> int:
+    try:
+        return int(text or "")
+    except ValueError as error:
+        raise UsageError(f"{flag} is {text!r}: it should be a whole number, or max") from error
 
 
-def _run(
-    request: BenchRequest,
-    resume: str | None,
-    began: float,
-    timeout: float | None,
-    json: str | None,
-) -> int:
-    from perfkit.cli.output import check_json_target
-    from perfkit.cli.progress import Progress
-    from perfkit.study import start
+def _size(text: str) -> int:
+    from perfkit import units
 
-    check_json_target(json)
-    with Progress(None) as progress:
-        if resume is None:
-            prepared = start.begin(request, progress)
-        else:
-            prepared = start.resume(resume, request.budget_s)
-    return _measure(prepared, began, timeout, json, resumed=resume is not None)
-
-
-def _measure(
-    prepared: Prepared, began: float, timeout: float | None, json: str | None, *, resumed: bool
-) -> int:
-    from perfkit import document as documents
-    from perfkit.cli.output import give
-    from perfkit.cli.progress import Progress
-    from perfkit.cli.signals import interruptible
-    from perfkit.engine.executor import Executor
-    from perfkit.study.observed import averages
-    from perfkit.study.session import Session
-
-    folder, plan = prepared.folder, prepared.plan
-    budget_s = None if plan.generations is not None else prepared.frame.budget_s
-    limit_s = timeout if timeout is not None else max(300.0, prepared.frame.budget_s)
-    with (
-        interruptible(),
-        Progress(budget_s) as progress,
-        Executor(folder, timeout_s=limit_s, emit=progress) as executor,
-    ):
-        if not resumed:
-            progress.say(prepared.frame.sizes)
-        if resumed:
-            executor.drop_unfinished()
-        session = Session(
-            plan=plan,
-            executor=executor,
-            frame=prepared.frame,
-            clock=time.monotonic,
-            began_s=began,
-            save=lambda document: documents.write(document, folder.document),
-            averages=lambda results: averages(plan.rows, results, executor.averages),
-            results=executor.finished(),
-        )
-        document = session.run()
-    give(document, json)
-    sys.stderr.write(f"stored in {folder.path}\n")
-    if session.interrupted:
-        sys.stderr.write(f"interrupted; go on with: perfkit bench --resume {folder.path}\n")
-        return EXIT_INTERRUPTED
-    return _exit_code(document)
-
-
-def _exit_code(document: Document) -> int:
-    good = ("ok", "unsupported")
-    return EXIT_OK if all(row.status in good for row in document.rows) else EXIT_FAILED
+    try:
+        return units.parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"--memory-limit: {error}", hint="for example 8GiB or 500MB") from error

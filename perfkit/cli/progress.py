@@ -15,6 +15,7 @@ from perfkit.engine.events import (
     GenerationStarted,
     Preparing,
     ProcessFailed,
+    Trying,
 )
 
 _EVERY_S = 5.0
@@ -65,6 +66,8 @@ class Progress:
             )
         elif isinstance(event, Preparing):
             self._now(f"making data in {event.path}: {event.done} of {event.total}")
+        elif isinstance(event, Trying):
+            self._now(f"trying batch {event.batch_size}", force=True)
         elif isinstance(event, Doing):
             of = f" {event.done} of {event.total}" if event.total else ""
             self._now(f"generation {event.generation}: {event.key}: {event.what}{of}")

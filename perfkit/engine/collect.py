@@ -60,6 +60,7 @@ def collect(
         ),
         startup_s=warm_up.get("startup_s", {}),
         edges=at_edges.get("edges", {}),
+        full_epoch_s=answers.get("epoch", {}).get("epoch_s"),
         memory=_memory(warm_up, at_edges),
         effective=warm_up.get("effective") or ready.get("effective", {}),
         environment=ready.get("environment", {}),

@@ -15,6 +15,13 @@ class Preparing:
 
 
 @dataclass(frozen=True)
+class Trying:
+    """Whether a batch of this size fits into memory is being tried."""
+
+    batch_size: int
+
+
+@dataclass(frozen=True)
 class GenerationStarted:
     """Processes of a generation are starting."""
 
@@ -58,4 +65,6 @@ class GenerationDone:
     cost_s: float
 
 
-Event = Preparing | GenerationStarted | Doing | BlockRepeated | ProcessFailed | GenerationDone
+Event = (
+    Preparing | Trying | GenerationStarted | Doing | BlockRepeated | ProcessFailed | GenerationDone
+)

@@ -80,7 +80,10 @@ class Executor:
         """Average the telemetry of this study over stretches of `perf_counter_ns`."""
         paths = sorted(self.study.telemetry.glob("samples*.jsonl"))
         # a resumed study has a file per command; a window lies in one of them
-        found = [average(path, windows) for path in paths]
+        found = []
+        for path in paths:
+            with contextlib.suppress(DamagedFile):
+                found.append(average(path, windows))
         if not found:
             return Averages(values={}, unavailable={}, samples=0)
         return max(found, key=lambda one: one.samples)

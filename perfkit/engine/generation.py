@@ -126,6 +126,9 @@ class Generation:
         if self._plan.edges:
             for seat in self._living(seats):
                 self._turn(seat, "edges of an epoch", "edges")
+        if self._plan.full_epoch:
+            for seat in self._living(seats):
+                self._turn(seat, "a real epoch", "epoch")
         self._examine(seats)
         for seat in self._living(seats):
             self._quit(seat)

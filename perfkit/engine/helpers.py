@@ -6,7 +6,9 @@ import contextlib
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from perfkit.codec import to_json
@@ -31,11 +33,18 @@ def survey(device: str | None) -> dict[str, Any]:
     return _ask("perfkit.training.survey", {"device": device}, lambda message: None)
 
 
-def prepare(config: RunConfig, emit: Callable[[Event], None]) -> str | None:
-    """Make the data of a workload where it is not there yet.
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What is known of a workload's data before it is trained on."""
 
-    Returns:
-        Where it lies, or None when the workload needs none.
+    path: str | None
+    """Where it lies; None when nothing was made or checked."""
+    num_samples: int | None
+    """Length of a dataset whose length is its own; None where it is the configuration's."""
+
+
+def prepare(config: RunConfig, emit: Callable[[Event], None]) -> Data:
+    """Make the data of a workload where it is not there yet.
 
     Raises:
         UsageError: the workload or its data cannot be had.
@@ -46,41 +55,44 @@ def prepare(config: RunConfig, emit: Callable[[Event], None]) -> str | None:
         if message.get("event") == "progress":
             emit(Preparing(message["done"], message["total"], message.get("path") or ""))
 
-    path: str | None = _ask("perfkit.training.prepare", to_json(config), tell).get("path")
-    return path
+    answer = _ask("perfkit.training.prepare", to_json(config), tell)
+    return Data(path=answer.get("path"), num_samples=answer.get("num_samples"))
 
 
 def _ask(
     module: str, question: dict[str, Any], tell: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    try:
-        child = subprocess.Popen(
-            [sys.executable, "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-    except OSError as error:
-        raise PerfkitError(f"cannot start {module}: {error}") from error
-    try:
-        assert child.stdin is not None and child.stdout is not None and child.stderr is not None
-        with contextlib.suppress(OSError):
-            child.stdin.write(json.dumps(question).encode())
-            child.stdin.close()
-        for line in child.stdout:
-            message = _message(line)
-            if message.get("event") == "done":
-                return message
-            if message.get("event") == "failed":
-                kind = UsageError if message.get("exit_code") == 2 else PerfkitError
-                raise kind(message["message"], hint=message.get("hint"))
-            tell(message)
-        lines = child.stderr.read().decode(errors="replace").strip().splitlines()
-        why = lines[-1] if lines else f"exit code {child.wait()}"
-        raise PerfkitError(f"{module} ended without an answer: {why}")
-    finally:
-        child.kill()
-        child.wait()
+    # what it prints goes to a file: a pipe that nobody empties would stop it
+    with tempfile.TemporaryFile() as printed:
+        try:
+            child = subprocess.Popen(
+                [sys.executable, "-m", module],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=printed,
+            )
+        except OSError as error:
+            raise PerfkitError(f"cannot start {module}: {error}") from error
+        try:
+            assert child.stdin is not None and child.stdout is not None
+            with contextlib.suppress(OSError):
+                child.stdin.write(json.dumps(question).encode())
+                child.stdin.close()
+            for line in child.stdout:
+                message = _message(line)
+                if message.get("event") == "done":
+                    return message
+                if message.get("event") == "failed":
+                    kind = UsageError if message.get("exit_code") == 2 else PerfkitError
+                    raise kind(message["message"], hint=message.get("hint"))
+                tell(message)
+            printed.seek(0)
+            lines = printed.read().decode(errors="replace").strip().splitlines()
+            why = lines[-1] if lines else f"exit code {child.wait()}"
+            raise PerfkitError(f"{module} ended without an answer: {why}")
+        finally:
+            child.kill()
+            child.wait()
 
 
 def _message(line: bytes) -> dict[str, Any]:

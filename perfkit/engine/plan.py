@@ -39,6 +39,8 @@ class GenerationPlan:
     steps: int | None = None
     """Steps of a block, where they are pinned."""
     edges: bool = True
+    full_epoch: bool = False
+    """Run a real epoch at the end, beside the forecast."""
     examine_seeds: dict[str, tuple[int, ...]] | None = None
     """By row key, the seeds of its loss traces; None when nothing is examined in this generation."""
     side_by_side: bool = True

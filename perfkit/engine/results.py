@@ -60,6 +60,8 @@ class ProcessResult:
     blocks: tuple[BlockResult, ...] = ()
     startup_s: dict[str, float] = field(default_factory=dict)
     edges: dict[str, Any] = field(default_factory=dict)
+    full_epoch_s: float | None = None
+    """One real epoch without its periodic work; None when none was run."""
     memory: dict[str, int | None] = field(default_factory=dict)
     effective: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)

@@ -32,6 +32,8 @@ class BenchPlan:
     block_s: float = 1.0
     warm_up_s: float = 1.0
     side_by_side: bool = True
+    full_epoch: bool = False
+    """Run a real epoch of every row in every generation."""
     seed: int = 0
 
     def next(self, results: Sequence[GenerationResult], left_s: float) -> GenerationPlan | None:
@@ -93,7 +95,8 @@ class BenchPlan:
             warm_up_s=self.warm_up_s,
             block_s=self.block_s,
             steps=self.steps,
-            examine_seeds=None if any(_examined(r) for r in mine) else self._seeds(living),
+            full_epoch=self.full_epoch,
+            examine_seeds=None if _all_examined(living, mine) else self._seeds(living),
             side_by_side=side_by_side,
             reverse=not side_by_side and len(mine) % 2 == 1,
             spare_s=min(SPARE_SHARE * spent, max(0.0, left_s - spent)),
@@ -154,12 +157,16 @@ class BenchPlan:
             twin = fp32_twin(row, self.rows)
             if twin is not None:
                 wanted[row.key] = LOSS_SEEDS[:1]
-        for row in living:
+        # a row may be held against an FP32 row of another group
+        for row in self.rows:
             twin = fp32_twin(row, self.rows)
             if twin is not None and twin.key != row.key and twin in living:
                 wanted[twin.key] = LOSS_SEEDS
         return {k: tuple(seed + self.seed for seed in seeds) for k, seeds in wanted.items()}
 
 
-def _examined(result: GenerationResult) -> bool:
-    return any(process.examined for process in result.processes)
+def _all_examined(living: tuple[RowPlan, ...], mine: list[GenerationResult]) -> bool:
+    return all(
+        any((p := result.process(row.key)) is not None and p.examined for result in mine)
+        for row in living
+    )

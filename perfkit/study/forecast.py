@@ -24,8 +24,9 @@ def epoch_parts_s(process: ProcessResult, config: RunConfig) -> dict[str, float]
     parts = {"steps": config.steps_per_epoch * step_s}
     edges = process.edges
     if "partial_batch" in edges:
-        # its batch is awaited like any other: the step's own wait is part of the step measured
-        parts["partial_batch"] = edges["partial_batch"]
+        # measured on a batch that was there: what it is waited for goes by its samples
+        share = config.partial_batch / config.batch_size
+        parts["partial_batch"] = edges["partial_batch"] + share * _mean_wait_s(blocks)
     if "epoch_start" in edges:
         parts["epoch_start"] = max(0.0, edges["epoch_start"] - edges["pass_steps"] * step_s)
     if "evaluation" in edges:
@@ -33,6 +34,22 @@ def epoch_parts_s(process: ProcessResult, config: RunConfig) -> dict[str, float]
     for name, task in edges.get("periodic", {}).items():
         parts[name] = task["run_s"] / task["every"]
     return parts
+
+
+def _mean_wait_s(blocks: list[BlockResult]) -> float:
+    """Mean exposed wait of a step, of the blocks that know it; 0 when none does."""
+    known = [block for block in blocks if block.exposed_wait_s is not None]
+    steps = sum(block.steps for block in known)
+    return sum((b.exposed_wait_s or 0.0) * b.steps for b in known) / steps if steps else 0.0
+
+
+def without_periodic_s(process: ProcessResult, config: RunConfig) -> float | None:
+    """Return the forecast of an epoch in which no periodic work falls due; None as above."""
+    parts = epoch_parts_s(process, config)
+    if parts is None:
+        return None
+    periodic = process.edges.get("periodic", {})
+    return sum(value for name, value in parts.items() if name not in periodic)
 
 
 def mean_step_s(blocks: list[BlockResult]) -> float:

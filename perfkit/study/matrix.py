@@ -4,33 +4,64 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 
 from perfkit import variants
 from perfkit.config import RunConfig
 from perfkit.engine.plan import MOST_PROCESSES, RowPlan
+from perfkit.errors import UsageError
 
 
-def rows(base: RunConfig, archs: Sequence[str], texts: Sequence[str]) -> tuple[RowPlan, ...]:
-    """Return one row per arch and variant, in the order asked for; the first is the reference.
+def rows(
+    bases: Sequence[RunConfig], texts: Sequence[str], sweeps: Sequence[Sequence[str]] = ()
+) -> tuple[RowPlan, ...]:
+    """Return one row per base, variant and combination of swept values; the first is the reference.
 
     Args:
-        base: the settings that every row starts from.
-        archs: workload names.
+        bases: the settings that rows start from, one per workload.
         texts: variants in their grammar; what differs from the base settings makes the key, and rows
             whose keys are the same collapse.
+        sweeps: variants that each row takes one of: `(("num_workers=0", "num_workers=2"), …)`.
 
     Raises:
         UsageError: a variant does not exist or cannot be had.
     """
     found: dict[str, RowPlan] = {}
-    for arch in archs:
-        for text in texts:
-            config = variants.configure(replace(base, arch=arch), variants.parse(text))
-            variant = variants.text(config.variants)
-            key = f"{arch}/{variant}"
-            found.setdefault(key, RowPlan(key=key, arch=arch, variant=variant, config=config))
+    full_texts = ["+".join(parts) for parts in itertools.product(texts, *sweeps)]
+    for base, text in itertools.product(bases, full_texts):
+        row = row_of(base, text)
+        found.setdefault(row.key, row)
     return tuple(found.values())
+
+
+def row_of(base: RunConfig, text: str) -> RowPlan:
+    """Return the row of one variant over the base settings.
+
+    Raises:
+        UsageError: the variant does not exist or cannot be had.
+    """
+    config = variants.configure(base, variants.parse(text))
+    variant = variants.text(config.variants)
+    key = f"{base.arch}/{variant}"
+    return RowPlan(key=key, arch=base.arch, variant=variant, config=config)
+
+
+def swept(text: str) -> tuple[str, ...]:
+    """Read a sweep, `NAME=V1,V2,…`, into the variants that it stands for.
+
+    Raises:
+        UsageError: no such variant, one that takes no value, or no values.
+    """
+    name, equals, values = text.partition("=")
+    variant = variants.get(name.strip())
+    if variant.value is None:
+        raise UsageError(
+            f"{text!r}: {variant.name} takes no value to sweep",
+            hint=f"--variant {variant.name} adds a row with it",
+        )
+    each = [value.strip() for value in values.split(",")]
+    if not equals or not all(each):
+        raise UsageError(f"{text!r} names no values", hint=f"write {variant.name}=V1,V2")
+    return tuple(f"{variant.name}={value}" for value in each)
 
 
 def groups(planned: Sequence[RowPlan]) -> tuple[tuple[RowPlan, ...], ...]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from perfkit import units
 from perfkit.document import Note
 from perfkit.engine.plan import RowPlan
 from perfkit.engine.results import BlockResult, GenerationResult, ProcessResult
+from perfkit.stats import median
+from perfkit.study.forecast import without_periodic_s
 
 UNSTEADY_SHARE = 0.25
 """Part of a row's blocks that may be unsteady before it is worth a note."""
@@ -44,8 +47,26 @@ def row_notes(
     if finished and finished[-1].effective.get("bf16") == "emulated":
         text = "bfloat16 is emulated: this CPU has no instructions for it"
         notes.append(Note(code="emulated_bf16", text=text))
+    notes += _real_epochs(row, finished)
     far, limit = loss.get("distance"), loss.get("tolerance")
     if far is not None and limit is not None and far > limit:
         text = f"losses are {far:.1%} from FP32's, whose own seeds differ by {limit:.1%}"
         notes.append(Note(code="loss_differs", text=text))
     return tuple(notes)
+
+
+def _real_epochs(row: RowPlan, finished: list[ProcessResult]) -> list[Note]:
+    pairs = [
+        (real, forecast)
+        for p in finished
+        if (real := p.full_epoch_s) and (forecast := without_periodic_s(p, row.config))
+    ]
+    if not pairs:
+        return []
+    error = median([forecast / real - 1 for real, forecast in pairs])
+    text = (
+        f"{len(pairs)} real epoch{'' if len(pairs) == 1 else 's'} without metrics and plots took"
+        f" {units.seconds(median([real for real, _ in pairs]))} (median); the forecast was"
+        f" {abs(error):.1%} {'above' if error > 0 else 'below'}"
+    )
+    return [Note(code="full_epoch", text=text)]

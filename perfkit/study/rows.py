@@ -101,6 +101,7 @@ def _row(
         steps_measured=sum(b.steps for b in blocks),
         generation_epoch_time_s=tuple(epochs),
         generation_speedup=tuple(math.exp(v) for v in log_ratios(row, reference, results, epoch_s)),
+        generation_full_epoch_s=tuple(p.full_epoch_s for p in finished if p.full_epoch_s),
         notes=row_notes(row, blocks, results, loss, finished),
         unavailable=unavailable,
         **values,
@@ -120,7 +121,8 @@ def _status(
     last = every[-1]
     if last.status == "ok" or (any(p.status == "ok" for p in every) and last.status == "oom"):
         crowded = next((r for r in reversed(results) if r.process(row.key) is last), None)
-        if last.status == "ok" or (crowded is not None and crowded.side_by_side):
+        company = crowded is not None and crowded.side_by_side and len(crowded.processes) > 1
+        if last.status == "ok" or company:
             return "ok", None
     return last.status, last.message
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from perfkit.codec import to_json
 from perfkit.config import RunConfig
 from perfkit.diagnosis import advise
-from perfkit.document import Document, Note
+from perfkit.document import Document, Note, Row
 from perfkit.engine.plan import GenerationPlan
 from perfkit.engine.results import GenerationResult
 from perfkit.stats import MIN_GENERATIONS
@@ -99,7 +99,7 @@ class Session:
             rows=rows,
             findings=advise(reference, self.plan.rows[0].config, self.frame.environment),
             method=self._method(),
-            warnings=(*self.frame.warnings, *self._warnings(complete)),
+            warnings=(*self.frame.warnings, *self._warnings(rows, complete)),
             unavailable={"diagnosis": "not_asked"},
             complete=complete,
         )
@@ -120,12 +120,14 @@ class Session:
             "sizes": self.frame.sizes,
         }
 
-    def _warnings(self, complete: bool) -> list[Note]:
+    def _warnings(self, rows: Sequence[Row], complete: bool) -> list[Note]:
         found = []
-        counts = [len([r for r in self.results if r.process(row.key)]) for row in self.plan.rows]
-        if complete and 0 < min(counts) < MIN_GENERATIONS and self.plan.generations is None:
+        # a row that failed has fewer for a reason of its own
+        fewest = min((row.generations for row in rows if row.status == "ok"), default=0)
+        if complete and 0 < fewest < MIN_GENERATIONS and self.plan.generations is None:
             text = (
-                f"{min(counts)} generations fit the time budget of {self.frame.budget_s:.0f} s and"
+                f"{fewest} generation{'' if fewest == 1 else 's'} fit the time budget of"
+                f" {self.frame.budget_s:.0f} s and"
                 f" {MIN_GENERATIONS} are needed for an interval: try --time-budget {self._needed_s()}"
             )
             found.append(Note(code="too_few_generations", text=text))
@@ -138,6 +140,11 @@ class Session:
             )
             found.append(Note(code="disturbed", text=text))
         return found
+
+    def _finished(self, key: str) -> int:
+        """How many generations a row was measured in."""
+        processes = [r.process(key) for r in self.results]
+        return len([p for p in processes if p is not None and p.status == "ok"])
 
     def _needed_s(self) -> int:
         """Seconds that enough generations would take, going by those that were run, in tens."""

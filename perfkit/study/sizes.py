@@ -37,7 +37,7 @@ def base_config(machine: Machine, arch: str) -> RunConfig:
     """Return the base settings for a machine; the flags then override them."""
     config = RunConfig(arch=arch, devices=(machine.device,))
     if machine.device.startswith("cuda"):
-        batch = _gpu_batch(machine.device_memory_bytes)
+        batch = gpu_batch(machine.device_memory_bytes)
         return replace(
             config,
             image_size=128,
@@ -64,7 +64,7 @@ def chosen(machine: Machine, config: RunConfig) -> str:
     )
 
 
-def _gpu_batch(memory_bytes: int | None) -> int:
+def gpu_batch(memory_bytes: int | None) -> int:
     batch = 256
     share = (memory_bytes or 16 * 2**30) / SEATS
     while batch > 16 and batch * GPU_BYTES_PER_SAMPLE > share:

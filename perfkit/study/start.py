@@ -3,51 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from perfkit import discovery
+from perfkit import discovery, variants
 from perfkit.codec import to_json
 from perfkit.config import RunConfig
 from perfkit.document import Note
-from perfkit.engine.events import Event
+from perfkit.engine.events import Event, Trying
 from perfkit.engine.helpers import prepare, survey
+from perfkit.engine.trial import fits
 from perfkit.errors import UsageError
 from perfkit.runfolder import StudyFolder, read_as, write_json
 from perfkit.study.bench import BenchPlan
-from perfkit.study.matrix import rows
+from perfkit.study.largest import Largest, largest_batch
+from perfkit.study.request import BenchRequest, base_settings, chosen_preset, sized, warnings
 from perfkit.study.session import Frame
-from perfkit.study.sizes import Machine, base_config, chosen
+from perfkit.study.sizes import Machine, chosen
+from perfkit.telemetry import host
 
 BUDGET_S = 120.0
 """Default time budget of up to two rows."""
 BUDGET_PER_ROW_S = 60.0
 """Default time budget of each row, from two on."""
+HOST_SHARE = 0.8
+"""Part of the free host memory that a search for the largest batch may use."""
 RESERVE_S = 4.0
 """Part of the budget that is kept for ending processes and writing the answer."""
 ENVIRONMENT_KEYS = (
     "perfkit", "python", "torch", "cuda", "device_name", "device_uuid", "cpu_model", "cores_usable",
 )  # fmt: skip
 """What must be the same for a study to go on."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchRequest:
-    """What a user asked of bench."""
-
-    command: str
-    archs: tuple[str, ...]
-    variants: tuple[str, ...]
-    device: str | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-    """RunConfig fields that the plain flags set, for all rows."""
-    budget_s: float | None = None
-    generations: int | None = None
-    steps: int | None = None
-    seed: int = 0
-    sequential: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,46 +54,87 @@ class _Stored:
     frame: Frame
 
 
-def begin(request: BenchRequest, emit: Callable[[Event], None]) -> Prepared:
+def begin(request: BenchRequest, emit: Callable[[Event], None], *, timeout_s: float) -> Prepared:
     """Look at the machine, lay out the rows, make the data and the study folder.
+
+    Args:
+        timeout_s: how long a process may take that only tries whether a batch fits.
 
     Raises:
         UsageError: something asked for does not exist or cannot be had.
         PerfkitError: the data cannot be made.
     """
-    known = discovery.names("workloads")
     for arch in request.archs:
-        if arch not in known:
-            raise discovery.unknown("workload", arch, known)
+        discovery.check_workload(arch)
     surveyed = survey(request.device)
-    machine = Machine.of(surveyed["device"], surveyed["environment"])
-    base = _base(request, machine)
-    planned = rows(base, request.archs, request.variants)
+    environment = surveyed["environment"]
+    machine = Machine.of(surveyed["device"], environment)
+    preset = chosen_preset(request, machine)
+    archs = request.workloads(preset)
+    bases = [base_settings(request, machine, preset, arch) for arch in archs]
+    # before any data is made, so that a variant that is not there is told at once
+    request.rows(bases, preset)
+    data = [prepare(base, emit) for base in bases]
+    bases = [sized(request, b, d.num_samples) for b, d in zip(bases, data, strict=True)]
+    folder = StudyFolder.create("bench")
+    notes = warnings(machine, bases[0], preset)
+    if request.largest_batch:
+        found, bases = _with_largest_batch(folder, bases, emit, timeout_s)
+        notes = (*notes, Note(code="largest_batch", text=found.sentence()))
+    planned = request.rows(bases, preset)
     budget_s = request.budget_s
     if budget_s is None:
         budget_s = max(BUDGET_S, BUDGET_PER_ROW_S * len(planned))
-    path = prepare(planned[0].config, emit)
-    for row in planned[1:]:
-        if row.arch != planned[0].arch:
-            prepare(row.config, emit)
-    folder = StudyFolder.create("bench")
     plan = BenchPlan(
         rows=planned,
         generations=request.generations,
         steps=request.steps,
         side_by_side=not request.sequential,
+        full_epoch=request.full_epoch,
         seed=request.seed,
     )
+    path = data[0].path
     frame = Frame(
         command=request.command,
-        environment=surveyed["environment"],
-        base=base,
+        environment=environment,
+        base=bases[0],
         budget_s=budget_s - RESERVE_S,
-        warnings=_warnings(machine, base),
-        sizes=chosen(machine, base) + (f"; data in {_home(path)}" if path else ""),
+        warnings=notes,
+        sizes=chosen(machine, bases[0]) + (f"; data in {_home(path)}" if path else ""),
     )
     write_json(folder.path / "study.json", to_json(_Stored(plan=plan, frame=frame)))
     return Prepared(folder=folder, plan=plan, frame=frame)
+
+
+def _with_largest_batch(
+    folder: StudyFolder,
+    bases: Sequence[RunConfig],
+    emit: Callable[[Event], None],
+    timeout_s: float,
+) -> tuple[Largest, list[RunConfig]]:
+    """Search with the first base in FP32, and give every base that batch, its learning rate scaled."""
+    searched = bases[0]
+    if searched.memory_limit_bytes is None and not searched.device.startswith("cuda"):
+        # the host's own end of memory is found by the kernel killing somebody: stay well off it
+        available = host.Gauge().snapshot().memory_available_bytes
+        if available is None:
+            raise UsageError(
+                "--batch-size max needs a limit here: this system does not tell what memory is free",
+                hint="add --memory-limit 8GiB",
+            )
+        searched = replace(searched, memory_limit_bytes=int(available * HOST_SHARE))
+
+    def try_batch(size: int) -> bool:
+        emit(Trying(size))
+        config = replace(searched, batch_size=size)
+        return fits(folder.path / "trials" / str(size), config, timeout_s=timeout_s)
+
+    found = largest_batch(try_batch, start=searched.batch_size, most=searched.num_samples)
+    scale_lr = variants.get("scale_lr")
+    sized_bases = [
+        replace(base, batch_size=min(found.batch_size, base.num_samples)) for base in bases
+    ]
+    return found, [scale_lr.change(base, "1") for base in sized_bases]
 
 
 def resume(name: str, budget_s: float | None) -> Prepared:
@@ -135,53 +163,6 @@ def resume(name: str, budget_s: float | None) -> Prepared:
     if budget_s is not None:
         frame = replace(frame, budget_s=budget_s - RESERVE_S)
     return Prepared(folder=folder, plan=plan, frame=frame)
-
-
-def cache_dir() -> Path:
-    """Where generated data lives: `PERFKIT_CACHE_DIR`, or `perfkit` in the user's cache folder."""
-    named = os.environ.get("PERFKIT_CACHE_DIR")
-    if named:
-        return Path(named).expanduser().resolve()
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "perfkit"
-
-
-def _base(request: BenchRequest, machine: Machine) -> RunConfig:
-    base = base_config(machine, request.archs[0])
-    settings = {name: value for name, value in request.settings.items() if value is not None}
-    settings["cache_dir"] = str(cache_dir())
-    settings["seed"] = request.seed
-    if "batch_size" in settings:
-        settings["lr_batch_size"] = settings["batch_size"]
-    unknown = settings.keys() - {f.name for f in fields(RunConfig)}
-    assert not unknown, f"no such settings: {unknown}"
-    try:
-        config = replace(base, **settings)
-    except ValueError as error:
-        name, _, rest = str(error).partition(" ")
-        raise UsageError(f"--{name.replace('_', '-')} {rest}") from error
-    if config.steps_per_epoch < 1:
-        raise UsageError(
-            f"--batch-size {config.batch_size} is more than the {config.num_samples} samples of an epoch",
-            hint="use a smaller batch, or --num-samples",
-        )
-    return config
-
-
-def _warnings(machine: Machine, base: RunConfig) -> tuple[Note, ...]:
-    found = []
-    if base.num_workers > machine.cores:
-        text = (
-            f"{base.num_workers} loader workers share {machine.cores} cores and queue behind each"
-            " other; --variant num_workers=N shows what fewer would do"
-        )
-        found.append(Note(code="more_workers_than_cores", text=text))
-    if base.pin_memory and not machine.device.startswith("cuda"):
-        text = (
-            "--pin-memory is ignored: it serves copies to a GPU, and this training runs without one"
-        )
-        found.append(Note(code="setting_ignored", text=text))
-    return tuple(found)
 
 
 def _home(path: str) -> str:

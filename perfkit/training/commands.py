@@ -122,6 +122,17 @@ class Commands:
             "unavailable": of_device.unavailable | of_host.unavailable | of_workers.unavailable,
         }
 
+    def do_epoch(self) -> dict[str, Any]:
+        """Run one real epoch, for the forecast to be held against."""
+        return {"epoch_s": edges.real_epoch(self.loop, str(self._folder.path))}
+
+    def do_try(self, steps: int) -> dict[str, Any]:
+        """Run a few steps, to see whether they fit into memory."""
+        self.loop.run(self._real, steps)
+        self.loop.check_loss()
+        used = memory.device_memory(self.training.device).values | memory.host_memory().values
+        return {"memory": used}
+
     def do_examine(self, seeds: list[int]) -> dict[str, Any]:
         """Losses by seed, FLOPs per sample, and the device's ceilings for this precision."""
         training = self.training

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from perfkit.training.arms import Real
 from perfkit.training.loop import Loop
 from perfkit.training.probe.device import synchronize
-from perfkit.training.setup import BatchOrder, Training, make_loader
+from perfkit.training.setup import BatchOrder, ShuffledEpoch, Training, make_loader
 
 PASS_STEPS = (4, 24)
 """Fewest and most steps of the passes that price the start of an epoch."""
@@ -71,6 +71,30 @@ def measure(loop: Loop, real: Real, order: BatchOrder, folder: str) -> dict[str,
             wall_s, _ = _timed(training.device, lambda run=task.run: run(context))  # type: ignore[misc]
             found["periodic"][task.name] = {"run_s": wall_s, "every": task.every}
     return found
+
+
+def real_epoch(loop: Loop, folder: str) -> float:
+    """Time one epoch as a plain script runs it, evaluation included, periodic work not; seconds.
+
+    With a DataLoader of its own that shuffles and keeps the partial batch, and without the recorder: an
+    independent witness for the forecast. Workers that persist are started before, as in every epoch
+    but the first.
+    """
+    training = loop.training
+    config, workload = training.config, training.workload
+    loader = make_loader(config, workload, ShuffledEpoch(config))
+    iterator = iter(loader)
+    next(iterator)
+    context = EpochContext(training, folder)
+
+    def epoch() -> None:
+        for batch in loader:
+            loop.train_on(*training.to_device(batch))
+        if workload.evaluate is not None:
+            workload.evaluate(context)
+
+    wall_s, _ = _timed(training.device, epoch)
+    return wall_s
 
 
 def _pass(loop: Loop, real: Real, order: BatchOrder) -> dict[str, Any]:

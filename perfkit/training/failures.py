@@ -7,7 +7,9 @@ import errno
 from perfkit.document import Status
 from perfkit.errors import PerfkitError
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+_OUT_OF_MEMORY = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc",
+)  # fmt: skip
 _COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch", "triton")
 
 
@@ -43,7 +45,9 @@ def classify(error: BaseException) -> tuple[Status, str]:
         return "compile_failed", f"{type(error).__name__}: {_first_line(text)}"
     if "dataloader worker" in lowered and ("killed by signal" in lowered or "exited" in lowered):
         return "killed", f"a loader worker died: {_first_line(text)}"
-    return "error", f"{type(error).__name__}: {_meaning(text)}"
+    named = f"{type(error).__name__}: "
+    # what a worker passed on names its type already
+    return "error", named + _meaning(text).removeprefix(named)
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -16,7 +16,14 @@ from perfkit.config import RunConfig
 from perfkit.errors import UsageError
 from perfkit.training.failures import CannotRun
 from perfkit.training.probe.device import device_info
+from perfkit.training.probe.memory import limit_memory
 from perfkit.training.workload import Workload
+
+_NEEDED = {
+    "model": "it should be a torch.nn.Module",
+    "loss": "it should be a function of (outputs, targets) that returns a scalar tensor",
+    "optimizer": "it should make one from the parameters: partial(torch.optim.AdamW, lr=1e-3)",
+}
 
 
 class Training:
@@ -33,6 +40,8 @@ class Training:
         self.config = config
         self.device = torch.device(config.device)
         _refuse_what_cannot_run(config)
+        if config.memory_limit_bytes is not None:
+            limit_memory(self.device, config.memory_limit_bytes)
         torch.set_num_threads(config.num_threads)
         torch.manual_seed(config.seed)
         self.workload = make_workload(config)
@@ -104,31 +113,67 @@ class BatchOrder(Sampler[list[int]]):
             yield batch
 
 
+class ShuffledEpoch(Sampler[list[int]]):
+    """Every sample of an epoch once, shuffled anew each time, in batches; the last may be partial."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._samples = config.num_samples
+        self._size = config.batch_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.randperm(self._samples).tolist()
+        for start in range(0, self._samples, self._size):
+            yield order[start : start + self._size]
+
+
 def make_workload(config: RunConfig) -> Workload:
     """Call the factory of the workload that the configuration names.
 
     Raises:
-        UsageError: there is no such file, or what it makes is not a Workload.
+        UsageError: there is none, or what it makes is not a Workload that can be trained.
     """
-    module = discovery.load("workloads", config.arch)
-    factory = getattr(module, "factory", None)
+    module, name = discovery.load_workload(config.arch)
+    factory = getattr(module, name, None)
     if not callable(factory):
         raise UsageError(
-            f"workload {config.arch}: its file has no function `factory`",
-            hint="define `def factory(config): return Workload(...)`",
+            f"workload {config.arch}: {module.__file__} has no function {name}",
+            hint=f"define `def {name}(config): return Workload(...)`",
         )
     workload = factory(config)
     if not isinstance(workload, Workload):
         raise UsageError(
-            f"workload {config.arch}: factory gave a {type(workload).__name__}, not a Workload"
+            f"workload {config.arch}: {name} gave a {type(workload).__name__}, not a Workload",
+            hint="return perfkit.training.workload.Workload(model=…, loss=…, optimizer=…, dataset=…)",
         )
+    for what, part, kind in (
+        ("model", workload.model, nn.Module),
+        ("loss", workload.loss, Callable),
+        ("optimizer", workload.optimizer, Callable),
+    ):
+        if not isinstance(part, kind):  # type: ignore[arg-type]
+            raise UsageError(
+                f"workload {config.arch}: its {what} is a {type(part).__name__}", hint=_NEEDED[what]
+            )
+    return _sized(config, workload)
+
+
+def _sized(config: RunConfig, workload: Workload) -> Workload:
+    try:
+        length = len(workload.dataset)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise UsageError(
+            f"workload {config.arch}: its dataset has no length",
+            hint="a map-style dataset has __len__ and __getitem__",
+        ) from error
+    if length < 1:
+        raise UsageError(f"workload {config.arch}: its dataset is empty")
     return workload
 
 
 def make_loader(
     config: RunConfig,
     workload: Workload,
-    order: BatchOrder | None,
+    order: Sampler[list[int]] | None,
     dataset: Dataset[Any] | None = None,
 ) -> DataLoader[Any]:
     """Make a DataLoader with the settings of the configuration.

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from perfkit.training.failures import CannotRun
+
 PROC = Path("/proc")
 _FROM_ALLOCATOR = {
     "peak_allocated_bytes": "allocated_bytes.all.peak",
@@ -64,6 +66,26 @@ def reset_peaks(device: torch.device | str) -> None:
     """Begin the device's peaks anew. For trainings of our own only: a process has one set."""
     if torch.device(device).type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+
+
+def limit_memory(device: torch.device, limit_bytes: int) -> None:
+    """Let this process use no more than so many bytes: of the device's memory on CUDA, else of the host's.
+
+    The host's limit is on private writable memory (RLIMIT_DATA, setrlimit(2)); workers inherit it, each
+    for itself. Past a limit an allocation fails as it does when there is no more.
+
+    Raises:
+        CannotRun: this system has no such limit.
+    """
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, limit_bytes / total), device)
+        return
+    if not sys.platform.startswith("linux"):
+        raise CannotRun("host memory can be limited on Linux only")
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
 
 
 def host_memory(workers: Iterable[int] = ()) -> Memory:

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from perfkit.config import RunConfig
 from perfkit.training.workload import Epoch, Periodic, Workload
-from perfkit.training.workloads._images import Images, datasets
+from perfkit.training.workloads._images import Samples, datasets
 
 EMBEDDING = 128
 SCALE = 16.0
@@ -74,7 +74,7 @@ def workload(config: RunConfig, model: nn.Module) -> Workload:
     )
 
 
-def _evaluate(loss: CosineSoftmax, held_out: Images, epoch: Epoch) -> Mapping[str, Any]:
+def _evaluate(loss: CosineSoftmax, held_out: Samples, epoch: Epoch) -> Mapping[str, Any]:
     """Embed the evaluation set: embeddings (N, 128) float32 and labels (N,) on the CPU, loss, accuracy."""
     embeddings, labels, losses, hits = [], [], [], []
     epoch.model.eval()

@@ -24,6 +24,7 @@ HELD_OUT_EVERY = 10
 """Of a folder without a split, every so many-th file of a class is kept for evaluation."""
 CHECKED_FILES = 2000
 """At most so many headers of a user's files are read before anything is measured."""
+MEMORY = "memory"
 SMALLEST_SIDE = 16
 """Pixels: the networks' stem divides the side by 4, and two further stages by 2 each."""
 
@@ -39,8 +40,10 @@ class Split:
     classes: tuple[str, ...]
 
 
-def prepare(config: RunConfig, progress: _jpegs.Progress) -> str:
+def prepare(config: RunConfig, progress: _jpegs.Progress) -> str | None:
     """Make sure that the images of a configuration are there and readable; return where.
+
+    Images that are only ever in memory are nowhere.
 
     Raises:
         UsageError: there are none where the configuration says, one of them is no image, or there is
@@ -51,6 +54,8 @@ def prepare(config: RunConfig, progress: _jpegs.Progress) -> str:
             f"images of {config.image_size} pixels are too small for the built-in workloads",
             hint=f"use --image-size {SMALLEST_SIDE} or more",
         )
+    if config.data == MEMORY:
+        return None
     folder = _own_folder(config)
     if folder is None:
         return str(_jpegs.make(Path(config.cache_dir), progress))
@@ -76,7 +81,7 @@ def _own_folder(config: RunConfig) -> Path | None:
     if config.data == "jpeg":
         return None
     if kind != "folder" or not path:
-        raise UsageError(f"unknown data {config.data!r}", hint="use jpeg, or folder:PATH")
+        raise UsageError(f"unknown data {config.data!r}", hint="use jpeg, folder:PATH or memory")
     return Path(os.path.expanduser(path))
 
 

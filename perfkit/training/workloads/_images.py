@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,14 +13,17 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from perfkit.config import RunConfig
-from perfkit.training.workloads import _files
+from perfkit.training.workloads import _files, _jpegs
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-"""ImageNet's, as pretrained models expect them."""
+MEAN = 255 * torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
+STD = 255 * torch.tensor((0.229, 0.224, 0.225)).view(3, 1, 1)
+"""ImageNet's, as pretrained models expect them, for pixels of 0 to 255."""
 AREA = (0.35, 1.0)
 ASPECT = (3 / 4, 4 / 3)
 """Part of the image that a training crop covers, and its width ÷ height (Szegedy et al. 2015)."""
+
+
+Samples = Dataset[tuple[Tensor, int]]
 
 
 class Images(Dataset[tuple[Tensor, int]]):
@@ -39,8 +43,6 @@ class Images(Dataset[tuple[Tensor, int]]):
         self._files = files
         self._length = length
         self._crop = crop
-        self._mean = torch.tensor(MEAN).view(3, 1, 1) * 255
-        self._std = torch.tensor(STD).view(3, 1, 1) * 255
 
     def __len__(self) -> int:
         return self._length
@@ -49,8 +51,12 @@ class Images(Dataset[tuple[Tensor, int]]):
         if not 0 <= index < self._length:
             raise IndexError(index)
         path, label = self._files[index % len(self._files)]
-        pixels = torch.from_numpy(np.array(self._crop(_read(path)))).permute(2, 0, 1)
-        return pixels.to(torch.float32).sub_(self._mean).div_(self._std), label
+        return _normalised(np.array(self._crop(_read(path)))), label
+
+
+def _normalised(pixels: np.ndarray[Any, Any]) -> Tensor:
+    """Bring (H, W, 3) bytes to float32 (3, H, W)."""
+    return torch.from_numpy(pixels).permute(2, 0, 1).to(torch.float32).sub_(MEAN).div_(STD)
 
 
 def _read(path: str) -> Image.Image:
@@ -96,12 +102,44 @@ class EvalCrop:
         )
 
 
-def datasets(config: RunConfig) -> tuple[Images, Images, int]:
+class InMemory(Dataset[tuple[Tensor, int]]):
+    """`length` samples that are decoded already: what a loader costs that has nothing to do but collate.
+
+    A few images of every generated class, gone over again and again, without augmentation.
+    """
+
+    def __init__(self, length: int, side: int, first: int, per_class: int) -> None:
+        classes = _jpegs.Sizes().classes
+        numbers = range(first, first + per_class)
+        self._samples = [
+            (_normalised(_jpegs.pattern(label, number, side)), label)
+            for number in numbers
+            for label in range(classes)
+        ]
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        return self._samples[index % len(self._samples)]
+
+
+def datasets(config: RunConfig) -> tuple[Samples, Samples, int]:
     """Return the training set, the evaluation set and the number of classes.
 
     Raises:
         UsageError: the images are not there.
     """
+    if config.data == _files.MEMORY:
+        side = config.image_size
+        return (
+            InMemory(config.num_samples, side, first=0, per_class=8),
+            InMemory(config.eval_samples, side, first=8, per_class=2),
+            _jpegs.Sizes().classes,
+        )
     split = _files.find(config)
     return (
         Images(split.train, config.num_samples, TrainCrop(config.image_size)),
