@@ -9,13 +9,13 @@ from typing import Any
 
 from perfkit import units
 from perfkit.engine.events import (
-    BlockRepeated,
     Doing,
     Event,
     GenerationStarted,
     Preparing,
     ProcessFailed,
     Trying,
+    TurnRepeated,
 )
 
 _EVERY_S = 5.0
@@ -56,9 +56,9 @@ class Progress:
         """Show one event."""
         if isinstance(event, ProcessFailed):
             self.say(f"{event.key}: {event.status}: {event.message}")
-        elif isinstance(event, BlockRepeated):
+        elif isinstance(event, TurnRepeated):
             lost = units.seconds(event.foreign_cpu_s)
-            self.say(f"{event.key}: somebody else used {lost} of CPU beside this block: once more")
+            self.say(f"{event.key}: somebody else used {lost} of CPU beside it: once more")
         elif isinstance(event, GenerationStarted):
             self._now(
                 f"generation {event.number}: starting {_count(len(event.keys), 'process', 'es')}",

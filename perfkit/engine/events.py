@@ -41,8 +41,8 @@ class Doing:
 
 
 @dataclass(frozen=True)
-class BlockRepeated:
-    """A block was disturbed by somebody else's load and is run again."""
+class TurnRepeated:
+    """What was timed was disturbed by somebody else's load and is run again."""
 
     key: str
     foreign_cpu_s: float
@@ -66,5 +66,5 @@ class GenerationDone:
 
 
 Event = (
-    Preparing | Trying | GenerationStarted | Doing | BlockRepeated | ProcessFailed | GenerationDone
+    Preparing | Trying | GenerationStarted | Doing | TurnRepeated | ProcessFailed | GenerationDone
 )

@@ -7,11 +7,12 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from perfkit.engine.baton import Baton
 from perfkit.engine.collect import BlockWatch, collect, relative
-from perfkit.engine.events import BlockRepeated, Doing, Event, GenerationStarted, ProcessFailed
+from perfkit.engine.events import Doing, Event, GenerationStarted, ProcessFailed, TurnRepeated
 from perfkit.engine.plan import GenerationPlan, RowPlan
 from perfkit.engine.process import CAN_STOP, Failed, TrainingProcess
 from perfkit.engine.results import GenerationResult
@@ -125,7 +126,7 @@ class Generation:
         self._palindromes_s += time.monotonic() - begin
         if self._plan.edges:
             for seat in self._living(seats):
-                self._turn(seat, "edges of an epoch", "edges")
+                self._undisturbed(seat, partial(self._turn, seat, "edges of an epoch", "edges"))
         if self._plan.full_epoch:
             for seat in self._living(seats):
                 self._turn(seat, "a real epoch", "epoch")
@@ -150,25 +151,44 @@ class Generation:
 
     def _block(self, seat: _Seat, arm: str, palindrome: int) -> None:
         steps = self._steps(seat)
-        for repeat in range(MOST_REPEATS + 1):
+
+        def once() -> dict[str, Any]:
             seat.blocks_run += 1
             number = seat.blocks_run
+            what = f"block {number}"
+            return self._turn(seat, what, "block", block=number, arm=arm, steps=steps)
+
+        reply, foreign_s, disturbed = self._undisturbed(seat, once)
+        if reply:
+            watch = BlockWatch(
+                number=reply["block"],
+                palindrome=palindrome,
+                disturbed=disturbed,
+                foreign_cpu_s=foreign_s,
+            )
+            seat.watches.append(watch)
+
+    def _undisturbed(
+        self, seat: _Seat, once: Callable[[], dict[str, Any]]
+    ) -> tuple[dict[str, Any], float | None, bool]:
+        """Do something timed, again while somebody else's load disturbs it and there is spare time.
+
+        Returns:
+            The last answer, the foreign CPU seconds beside it, and whether they disturbed it.
+        """
+        for repeat in range(MOST_REPEATS + 1):
             before = self._gauge.snapshot(groups=[seat.process.pid])
-            reply = self._turn(seat, f"block {number}", "block", block=number, arm=arm, steps=steps)
+            reply = once()
             after = self._gauge.snapshot(groups=[seat.process.pid])
             if not reply:
-                return
+                return reply, None, False
             foreign_s, disturbed = _judge(before, after)
             wall_s = (after.t_ns - before.t_ns) * 1e-9
             if not disturbed or repeat == MOST_REPEATS or self._spare_s < wall_s:
                 break
             self._spare_s -= wall_s
-            self._emit(BlockRepeated(seat.row.key, foreign_s or 0.0))
-        seat.watches.append(
-            BlockWatch(
-                number=number, palindrome=palindrome, disturbed=disturbed, foreign_cpu_s=foreign_s
-            )
-        )
+            self._emit(TurnRepeated(seat.row.key, foreign_s or 0.0))
+        return reply, foreign_s, disturbed
 
     def _steps(self, seat: _Seat) -> int:
         """Steps of a block: as long as planned, and past what the ready queue can hide."""

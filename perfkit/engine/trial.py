@@ -10,8 +10,8 @@ from perfkit.engine.process import Failed, TrainingProcess
 from perfkit.errors import PerfkitError
 from perfkit.runfolder import RunFolder
 
-STEPS = 2
-"""The second one has the optimizer's state beside the gradients."""
+STEPS = 6
+"""The second one has the optimizer's state beside the gradients; some more let memory fragment."""
 OUT_OF_MEMORY = ("oom", "killed")
 """The kernel kills, and some libraries abort, where an allocation fails."""
 

@@ -9,26 +9,32 @@ from perfkit.errors import UsageError
 
 PRECISE_RATIO = 1.025
 """The search ends when the smallest batch that failed is at most this many times the largest that fit."""
+HEADROOM_SHARE = 0.02
+"""A long run needs a little more than a few steps do, since memory fragments: so much is left free."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Largest:
     """What was found."""
 
-    batch_size: int
-    """The largest that trained."""
+    fit: int
+    """The largest that trained for a few steps."""
     too_large: int | None
     """The smallest that did not; None when every batch up to the whole dataset fits."""
     trials: int
+
+    @property
+    def batch_size(self) -> int:
+        """The batch to train with."""
+        return self.fit if self.too_large is None else max(1, int(self.fit * (1 - HEADROOM_SHARE)))
 
     def sentence(self) -> str:
         """Say it, with the margin."""
         if self.too_large is None:
             return f"batch {self.batch_size} fits: it is all the samples of an epoch"
-        margin = self.too_large / self.batch_size - 1
         return (
-            f"batch {self.batch_size} is the largest that fits: {self.too_large}"
-            f" ({margin:.1%} more) ran out of memory; {self.trials} sizes tried"
+            f"batch {self.batch_size} is {HEADROOM_SHARE:.0%} below the largest that fits, {self.fit};"
+            f" {self.too_large} ran out of memory; {self.trials} sizes tried"
         )
 
 
@@ -61,4 +67,4 @@ def largest_batch(fits: Callable[[int], bool], *, start: int, most: int) -> Larg
             fit = size
         else:
             failed = size
-    return Largest(batch_size=fit, too_large=failed, trials=trials)
+    return Largest(fit=fit, too_large=failed, trials=trials)

@@ -42,7 +42,7 @@ def row_notes(
         notes.append(Note(code="unsteady", text=text))
     mine = [r for r in results if (p := r.process(row.key)) is not None and p.status == "ok"]
     if mine and not all(r.side_by_side for r in mine) and len(mine[-1].processes) > 1:
-        text = "run one after another: the processes could not live side by side"
+        text = "run one after another, not in turns side by side"
         notes.append(Note(code="sequential", text=text))
     if finished and finished[-1].effective.get("bf16") == "emulated":
         text = "bfloat16 is emulated: this CPU has no instructions for it"

@@ -126,9 +126,9 @@ class Session:
         fewest = min((row.generations for row in rows if row.status == "ok"), default=0)
         if complete and 0 < fewest < MIN_GENERATIONS and self.plan.generations is None:
             text = (
-                f"{fewest} generation{'' if fewest == 1 else 's'} fit the time budget of"
-                f" {self.frame.budget_s:.0f} s and"
-                f" {MIN_GENERATIONS} are needed for an interval: try --time-budget {self._needed_s()}"
+                f"{self.frame.budget_s:.0f} s were enough for {fewest}"
+                f" generation{'' if fewest == 1 else 's'}, and {MIN_GENERATIONS} are needed for an"
+                f" interval: try --time-budget {self._needed_s()}"
             )
             found.append(Note(code="too_few_generations", text=text))
         disturbed = sum(b.disturbed for r in self.results for p in r.processes for b in p.blocks)

@@ -10,7 +10,6 @@ from pathlib import Path
 from perfkit import discovery, variants
 from perfkit.codec import to_json
 from perfkit.config import RunConfig
-from perfkit.document import Note
 from perfkit.engine.events import Event, Trying
 from perfkit.engine.helpers import prepare, survey
 from perfkit.engine.trial import fits
@@ -77,10 +76,10 @@ def begin(request: BenchRequest, emit: Callable[[Event], None], *, timeout_s: fl
     data = [prepare(base, emit) for base in bases]
     bases = [sized(request, b, d.num_samples) for b, d in zip(bases, data, strict=True)]
     folder = StudyFolder.create("bench")
-    notes = warnings(machine, bases[0], preset)
+    extra = ""
     if request.largest_batch:
         found, bases = _with_largest_batch(folder, bases, emit, timeout_s)
-        notes = (*notes, Note(code="largest_batch", text=found.sentence()))
+        extra = f"; {found.sentence()}"
     planned = request.rows(bases, preset)
     budget_s = request.budget_s
     if budget_s is None:
@@ -99,8 +98,8 @@ def begin(request: BenchRequest, emit: Callable[[Event], None], *, timeout_s: fl
         environment=environment,
         base=bases[0],
         budget_s=budget_s - RESERVE_S,
-        warnings=notes,
-        sizes=chosen(machine, bases[0]) + (f"; data in {_home(path)}" if path else ""),
+        warnings=warnings(machine, bases[0], preset),
+        sizes=chosen(machine, bases[0]) + (f"; data in {_home(path)}" if path else "") + extra,
     )
     write_json(folder.path / "study.json", to_json(_Stored(plan=plan, frame=frame)))
     return Prepared(folder=folder, plan=plan, frame=frame)

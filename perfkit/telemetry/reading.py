@@ -11,6 +11,7 @@ REASONS = {
     "no_data": "nothing was measured in this time",
     "gpu_lost": "the GPU fell off the bus or needs a reset",
     "error": "reading it failed",
+    "no_memory": "there was no memory left for it",
     "not_on_this_os": "only Linux tells this",
     "not_applicable": "no GPU was in use",
 }

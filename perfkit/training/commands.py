@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from perfkit.runfolder import RunFolder
 from perfkit.training import arms, edges, losses
+from perfkit.training.failures import classify
 from perfkit.training.loop import Loop
 from perfkit.training.probe import ceilings, flops, memory, peaks, worker
 from perfkit.training.probe.clocks import CudaDevice
@@ -134,25 +136,48 @@ class Commands:
         return {"memory": used}
 
     def do_examine(self, seeds: list[int]) -> dict[str, Any]:
-        """Losses by seed, FLOPs per sample, and the device's ceilings for this precision."""
+        """Losses by seed, FLOPs per sample, and the device's ceilings for this precision.
+
+        Each needs memory that training does not: where there is none left it goes without.
+        """
         training = self.training
-        unavailable: dict[str, str] = {}
-        traces = {str(seed): losses.trace(self.loop, seed) for seed in seeds}
-        self._real.start()
-        counted = flops.training_flops(training.model, training.loss, self._real.next())
-        self._real.close()
-        if counted.reason is not None:
-            unavailable["flops_per_sample"] = counted.reason
         dtype = training.autocast_dtype or torch.float32
         info = device_info(self.config.device)
+        unavailable: dict[str, str] = {}
+
+        def kept(name: str, measure: Callable[[], Any]) -> Any:
+            try:
+                return measure()
+            except Exception as error:
+                if classify(error)[0] != "oom":
+                    raise
+                unavailable[name] = "no_memory"
+                return None
+
+        traces = kept(
+            "losses", lambda: {str(seed): losses.trace(self.loop, seed) for seed in seeds}
+        )
+        counted = kept("flops_per_sample", self._flops)
+        if counted is not None and counted.reason is not None:
+            unavailable["flops_per_sample"] = counted.reason
         return {
-            "losses": traces,
-            "flops_per_sample": counted.per_sample,
-            "gemm_flops_per_sec": ceilings.gemm_flops_per_sec(training.device, dtype),
-            "copy_bytes_per_sec": ceilings.copy_bytes_per_sec(training.device),
+            "losses": traces or {},
+            "flops_per_sample": None if counted is None else counted.per_sample,
+            "gemm_flops_per_sec": kept(
+                "gemm_ceiling_share", lambda: ceilings.gemm_flops_per_sec(training.device, dtype)
+            ),
+            "copy_bytes_per_sec": kept(
+                "copy_bytes_per_sec", lambda: ceilings.copy_bytes_per_sec(training.device)
+            ),
             "peak_flops_per_sec": peaks.peak_flops(info.name, self._peak_precision(dtype)),
             "unavailable": unavailable,
         }
+
+    def _flops(self) -> flops.Flops:
+        self._real.start()
+        batch = self._real.next()
+        self._real.close()
+        return flops.training_flops(self.training.model, self.training.loss, batch)
 
     def do_quit(self) -> dict[str, Any]:
         """Close what is open."""

@@ -1,0 +1,183 @@
+"""Reading a run folder back: whole, torn, and what the numbers of a block are made of."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perfkit.config import RunConfig
+from perfkit.engine.collect import BlockWatch, collect, deferred_s, loader_means, phase_means
+from perfkit.engine.process import Failed
+from perfkit.engine.results import ProcessResult
+from perfkit.records import FETCHES, NAN, STEPS, FetchRecord, StepRecord
+from perfkit.runfolder import RunFolder
+
+SECONDS = st.floats(0, 10)
+MAYBE = SECONDS | st.just(NAN)
+
+
+def step(index: int = 0, **changes: Any) -> StepRecord:
+    """A step of 0.1 s on the host's clock, without a device."""
+    usual = StepRecord(
+        index, 1, 16, 2, 0, 0.1, 0.02, 0.01, 0.03, 0.02, 0.01, NAN, 0.02, NAN, NAN, NAN, NAN, NAN
+    )
+    return usual._replace(**changes)
+
+
+def fetch(worker: int = 0, end_ns: int = 0, **changes: Any) -> FetchRecord:
+    """A batch that took 0.2 s to read, 0.05 s to collate and 0.05 s to hand over, after 0.1 s idle."""
+    usual = FetchRecord(worker, 0, 16, end_ns, 0.1, 0.2, 0.15, 0.05, 0.05, 0.05, 0.01)
+    return usual._replace(**changes)
+
+
+def run_folder(path: Path, steps: int = 4) -> RunFolder:
+    """A run folder of one process that ran one block of `steps`, written as the player writes it."""
+    folder = RunFolder.create(path, RunConfig(arch="x"))
+    rank = folder.rank(0)
+    rank.steps.write_bytes(STEPS.header + b"".join(STEPS.pack(step(n)) for n in range(steps)))
+    result = {"first_step": 0, "steps": steps, "start_ns": 0, "end_ns": 400_000_000}
+    result |= {
+        "queue_start": 2,
+        "queue_end": 2,
+        "steady": True,
+        "unsteady_because": None,
+        "own_s": 0.0,
+    }
+    for event in (
+        {"event": "ready", "environment": {"torch": "x"}, "effective": {"matmul": "ieee"}},
+        {"event": "done", "do": "warm_up", "startup_s": {"first_step": 0.5}, "cold": {"peak_x": 1}},
+        {"event": "done", "do": "block", "block": 1, "arm": "real", "result": result},
+        {"event": "done", "do": "edges", "edges": {"evaluation": 1.0}, "memory": {"peak_x": 2}},
+    ):
+        rank.events.append({"t_ns": 0, **event})
+    return folder
+
+
+def read(folder: RunFolder, failure: Failed | None = None, blocks: int = 1) -> ProcessResult:
+    watches = [
+        BlockWatch(number=n + 1, palindrome=n, disturbed=False, foreign_cpu_s=0.0)
+        for n in range(blocks)
+    ]
+    return collect(folder, "x/fp32", watches, failure, "processes/1-0")
+
+
+def test_a_whole_folder(tmp_path: Path) -> None:
+    """Everything that a process answered is in its result, the records behind it too."""
+    found = read(run_folder(tmp_path / "run"))
+    (block,) = found.blocks
+    assert (found.status, found.folder) == ("ok", "processes/1-0")
+    assert (block.steps, block.samples, block.wall_s) == (4, 64, pytest.approx(0.4))
+    assert block.step_times_s == (0.1,) * 4
+    assert block.phases_s["forward"] == pytest.approx(0.03)
+    assert found.startup_s == {"first_step": 0.5}
+    assert found.edges == {"evaluation": 1.0}
+    assert found.memory == {"cold_peak_x": 1, "peak_x": 2}
+    assert found.effective == {"matmul": "ieee"} and found.environment == {"torch": "x"}
+
+
+def test_torn_ends_are_dropped(tmp_path: Path) -> None:
+    """A death in the middle of a record and of a line leaves everything before them readable."""
+    folder = run_folder(tmp_path / "run")
+    rank = folder.rank(0)
+    with rank.steps.open("ab") as file:
+        file.write(STEPS.pack(step(4))[:50])
+    with rank.events.path.open("ab") as file:
+        file.write(b'{"event": "done", "do": "bl')
+    assert read(folder) == read(run_folder(tmp_path / "whole"))
+
+
+def test_a_process_that_died_keeps_its_blocks(tmp_path: Path) -> None:
+    """The failure is the status; blocks that were answered stay, those that were not are left out."""
+    found = read(run_folder(tmp_path / "run"), Failed("killed", "killed by SIGKILL"), blocks=2)
+    assert (found.status, found.message) == ("killed", "killed by SIGKILL")
+    assert [block.number for block in found.blocks] == [1]
+
+
+def test_a_process_that_never_answered_is_empty(tmp_path: Path) -> None:
+    """A folder with a configuration and nothing else is a result without numbers."""
+    folder = RunFolder.create(tmp_path / "run", RunConfig(arch="x"))
+    found = read(folder, Failed("error", "exited"))
+    assert (found.blocks, found.edges, found.memory, found.examined) == ((), {}, {}, {})
+
+
+def test_only_batches_made_inside_the_block_tell_of_it(tmp_path: Path) -> None:
+    """A batch begun before the block, or ended after it, is not one of its batches; a torn file is none."""
+    folder = run_folder(tmp_path / "run")
+    ends = (300_000_000, 399_000_000, 400_000_001, 450_000_000)
+    records = b"".join(FETCHES.pack(fetch(end_ns=ns, idle_s=0.0)) for ns in ends)
+    (folder.rank(0).loader / "0-1.bin").write_bytes(FETCHES.header + records)
+    (folder.rank(0).loader / "1-2.bin").write_bytes(b"not a record file")
+    (block,) = read(folder).blocks
+    assert block.loader["batches"] == 2
+
+
+def test_repeated_blocks_do_not_count(tmp_path: Path) -> None:
+    """Only the blocks that the engine watched to their end are read."""
+    assert collect(run_folder(tmp_path / "run"), "x/fp32", [], None, "").blocks == ()
+
+
+@given(st.lists(st.tuples(SECONDS, MAYBE, MAYBE, MAYBE, MAYBE, MAYBE), min_size=1, max_size=8))
+def test_phases_add_up_to_the_step(times: list[tuple[float, ...]]) -> None:
+    """Whatever was not measured, the phases with the residual sum to the mean step time."""
+    names = ("step_s", "data_wait_s", "h2d_s", "forward_s", "backward_s", "optimizer_s")
+    records = [step(**dict(zip(names, values, strict=True))) for values in times]
+    means = phase_means(records)
+    assert sum(means.values()) == pytest.approx(sum(r.step_s for r in records) / len(records))
+    assert not any(math.isnan(value) for value in means.values())
+
+
+def test_a_phase_that_was_never_seen_is_left_out() -> None:
+    """Missing is not zero; no records have no phases."""
+    assert "h2d" not in phase_means([step(h2d_s=NAN)])
+    assert phase_means([]) == {}
+
+
+def test_drained_batches_are_paid_for() -> None:
+    """10 steps in 2 s, while 2 workers at 0.6 s a batch make one in 0.3 s: 1 s was borrowed."""
+    made = [fetch(worker, fetch_s=0.5) for worker in (0, 1)]
+    assert deferred_s(2.0, steps=10, drained=8, made=made) == pytest.approx(1.0)
+    # no more than the drained batches took to make
+    assert deferred_s(2.0, steps=10, drained=2, made=made) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("wall_s", "drained"), [(2.0, 0), (2.0, -3), (3.1, 8), (5.0, 8)])
+def test_what_was_not_borrowed_is_not_owed(wall_s: float, drained: int) -> None:
+    """A queue that stood or grew owes nothing, nor does a block slower than its workers."""
+    made = [fetch(worker, fetch_s=0.5) for worker in (0, 1)]
+    assert deferred_s(wall_s, steps=10, drained=drained, made=made) == 0
+
+
+def test_without_records_nothing_is_guessed() -> None:
+    """Where the workers' side could not be recorded, no production time is made up."""
+    assert deferred_s(2.0, steps=10, drained=8, made=[]) == 0
+    assert loader_means([]) == {}
+
+
+@given(st.floats(0.01, 60), st.integers(1, 500), st.integers(-32, 32), st.floats(0.001, 5))
+def test_a_debt_is_never_more_than_was_drained(
+    wall_s: float, steps: int, drained: int, fetch_s: float
+) -> None:
+    """Between nothing and the production of the drained batches; with it, no block beats its workers."""
+    made = [fetch(fetch_s=fetch_s, collate_s=0.0, handover_s=NAN)]
+    owed = deferred_s(wall_s, steps, drained, made)
+    assert 0 <= owed <= max(0, drained) * fetch_s + 1e-12
+    assert wall_s + owed <= max(wall_s, steps * fetch_s) + 1e-9
+
+
+def test_loader_means_by_hand() -> None:
+    """Means per batch, and 0.3 s busy of 0.4 s: three quarters."""
+    means = loader_means([fetch(), fetch(1, fetch_s=0.4, idle_s=0.3)])
+    assert means["fetch_s"] == pytest.approx(0.3)
+    assert means["busy_share"] == pytest.approx(0.8 / 1.2)
+    assert means["batches"] == 2
+
+
+def test_a_trainer_without_workers_has_no_busy_share() -> None:
+    """Hand-over and idling do not exist in the trainer's own process: they are left out."""
+    means = loader_means([fetch(handover_s=NAN, idle_s=NAN)])
+    assert not {"handover_s", "busy_share"} & means.keys()

@@ -1,0 +1,117 @@
+"""Short-lived children: their answers, their errors, and what else they may print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_process import PLUGINS
+
+from perfkit.config import RunConfig
+from perfkit.engine import helpers
+from perfkit.engine.events import Preparing
+from perfkit.errors import PerfkitError, UsageError
+
+DONE = """sys.stdout.write(json.dumps({"event": "done", "asked": asked}) + chr(10))\n"""
+
+
+@pytest.fixture
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Write a module for a child to run; it has read its question into `asked`."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def write(body: str) -> str:
+        head = "import json, os, sys\nasked = json.load(sys.stdin)\n"
+        (tmp_path / "planted_child.py").write_text(head + body)
+        return "planted_child"
+
+    return write
+
+
+def ask(module: str, told: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return helpers._ask(module, {"number": 7}, (told if told is not None else []).append)
+
+
+def test_a_question_is_answered(child: Any) -> None:
+    """The question goes in as JSON and the answer comes back."""
+    assert ask(child(DONE))["asked"] == {"number": 7}
+
+
+def test_what_else_is_printed_is_no_answer(child: Any) -> None:
+    """Garbage, half a line of JSON and JSON that is no object do not disturb."""
+    noise = (
+        r"""sys.stdout.buffer.write(b'garbage\n\x00\xff\n{"event": "done"\n[1]\n"done"\n\n')"""
+        + "\n"
+    )
+    flush = "sys.stdout.flush()\n"
+    assert ask(child(noise + flush + DONE))["asked"] == {"number": 7}
+
+
+def test_much_on_stderr_does_not_block(child: Any) -> None:
+    """More warnings than a pipe holds do not stop a child before its answer."""
+    assert ask(child("sys.stderr.write('x' * 500_000)\n" + DONE))["asked"] == {"number": 7}
+
+
+def test_progress_is_passed_on(child: Any) -> None:
+    """Messages before the last one go to whoever asked, in order."""
+    progress = (
+        "for n in range(3): print(json.dumps({'event': 'progress', 'done': n}), flush=True)\n"
+    )
+    told: list[dict[str, Any]] = []
+    ask(child(progress + DONE), told)
+    assert [message["done"] for message in told] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("exit_code", "kind"), [(2, UsageError), (1, PerfkitError)])
+def test_a_failure_is_an_error_of_its_kind(child: Any, exit_code: int, kind: type) -> None:
+    """Message, hint and exit code of the child's error are those of ours."""
+    message = {"event": "failed", "message": "no", "hint": "yes", "exit_code": exit_code}
+    with pytest.raises(PerfkitError) as caught:
+        ask(child(f"print(json.dumps({message!r}))\n"))
+    assert type(caught.value) is kind
+    assert (caught.value.message, caught.value.hint) == ("no", "yes")
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("raise RuntimeError('planted')\n", "RuntimeError: planted"),
+        ("os._exit(3)\n", "exit code 3"),
+        ("os.kill(os.getpid(), 9)\n", "exit code -9"),
+    ],
+)
+def test_a_child_that_dies_is_an_error_that_says_why(child: Any, body: str, why: str) -> None:
+    """The last line that it printed, or else how it ended."""
+    with pytest.raises(PerfkitError, match=why):
+        ask(child(body))
+
+
+def test_python_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter that is gone is an error with its reason, not a traceback."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(PerfkitError, match="cannot start"):
+        ask("planted_child")
+
+
+def test_the_machine_is_surveyed_in_a_process_of_its_own() -> None:
+    """The CPU is there on every machine, and torch says so without being imported here."""
+    found = helpers.survey("cpu")
+    assert found["device"] == "cpu"
+    assert found["environment"]["torch"] and found["environment"]["cores_usable"] >= 1
+
+
+def test_an_unknown_device_is_a_usage_error() -> None:
+    """A device that torch does not know is what the user asked for, not a failure of ours."""
+    with pytest.raises(UsageError, match="warp"):
+        helpers.survey("warp:9")
+
+
+def test_a_workload_without_data_of_its_own_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is made for the tiny workload; how long its dataset is comes back."""
+    monkeypatch.setenv("PERFKIT_PATH", str(PLUGINS))
+    events: list[Any] = []
+    data = helpers.prepare(RunConfig(arch="tiny", num_samples=48), events.append)
+    assert (data.path, data.num_samples) == (None, 48)
+    assert not any(isinstance(event, Preparing) for event in events)

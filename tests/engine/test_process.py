@@ -1,0 +1,194 @@
+"""A training process from the engine's side: replies, silence, deaths, and a group that really stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_process import PLUGINS, wait_for
+
+from perfkit.config import RunConfig
+from perfkit.engine.process import Failed, TrainingProcess
+from perfkit.errors import PerfkitError
+from perfkit.runfolder import RunFolder
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+READY = r"printf '\036perfkit {\"event\": \"ready\", \"number\": 7}\n'" + "\n"
+LONG_S = 60.0
+
+
+@pytest.fixture
+def player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Start a shell script in the player's place, to say exactly what a child says."""
+    started = []
+
+    def start(script: str) -> TrainingProcess:
+        stand_in = tmp_path / "python"
+        stand_in.write_text("#!/bin/sh\n" + script)
+        stand_in.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(stand_in))
+        folder = RunFolder.create(tmp_path / "run", RunConfig(arch="x"))
+        started.append(TrainingProcess(folder, "x/fp32"))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()
+
+
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Start a real training of a workload, with one loader worker, and wait until it is ready."""
+    monkeypatch.setenv("PERFKIT_PATH", str(PLUGINS))
+    started = []
+
+    def start(arch: str) -> TrainingProcess:
+        config = RunConfig(arch=arch, num_samples=320, num_workers=1)
+        started.append(TrainingProcess(RunFolder.create(tmp_path / "run", config), f"{arch}/fp32"))
+        started[-1].wait_for("ready", LONG_S, what="start")
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()
+
+
+def states(group: int) -> dict[int, str]:
+    """State of every living process of a group, by id."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                state, _, pgrp = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:3]
+            except OSError:
+                continue
+            if int(pgrp) == group and state != "Z":
+                found[int(entry.name)] = state
+    return found
+
+
+def failure(process: TrainingProcess, timeout_s: float = LONG_S) -> Failed:
+    """The failure that a wait for readiness ends in."""
+    with pytest.raises(Failed) as caught:
+        process.wait_for("ready", timeout_s, what="start")
+    assert process.failure is caught.value
+    return caught.value
+
+
+def test_replies_are_told_from_garbage(player: Any) -> None:
+    """Text, JSON without the mark, a mark without JSON and raw bytes are nobody's reply."""
+    garbage = (
+        r"""printf 'hello\n{"event": "ready", "number": 1}\n\036perfkit {half\n\377\000\n'""" + "\n"
+    )
+    process = player(garbage + READY + "sleep 60\n")
+    assert process.wait_for("ready", LONG_S, what="start")["number"] == 7
+
+
+def test_replies_of_another_kind_are_passed_over(player: Any) -> None:
+    """A greeting before the reply that is waited for does not stand in its place."""
+    process = player(READY.replace("ready", "hello") + READY + "sleep 60\n")
+    assert process.wait_for("ready", LONG_S, what="start")["event"] == "ready"
+
+
+def test_silence_is_a_timeout(player: Any) -> None:
+    """A child that says nothing is ended, and its row is called by its name."""
+    process = player("sleep 60\n")
+    told = failure(process, timeout_s=0.1)
+    assert told.status == "timeout" and "during start" in told.message
+    wait_for(lambda: not states(process.pid))
+
+
+def test_no_time_left_is_a_timeout_at_once(player: Any) -> None:
+    """A process that has used up its time is not waited for, and not given for ever either."""
+    process = player("sleep 60\n")
+    with pytest.raises(Failed) as caught:
+        process.ask(0.0, "block", steps=1)
+    assert caught.value.status == "timeout"
+
+
+def test_an_exit_without_a_word_tells_its_last_line(player: Any) -> None:
+    """The exit code and what was printed last are all that is known, and are told."""
+    told = failure(player("echo first >&2; echo planted >&2; exit 7\n"))
+    assert told.status == "error"
+    assert "code 7" in told.message and told.message.endswith("planted")
+
+
+@pytest.mark.parametrize(("name", "hint"), [("KILL", "out of memory"), ("SEGV", "SIGSEGV")])
+def test_a_death_by_signal_names_it(player: Any, name: str, hint: str) -> None:
+    """SIGKILL from nowhere is usually the kernel short of memory; other signals are only named."""
+    told = failure(player(f"kill -{name} $$\n"))
+    assert told.status == "killed"
+    assert f"SIG{name}" in told.message and hint in told.message
+
+
+def test_a_reply_before_death_still_counts(player: Any) -> None:
+    """What was said before the end is read before the end is noticed."""
+    assert player(READY + "exit 0\n").wait_for("ready", LONG_S, what="start")["number"] == 7
+
+
+def test_a_failure_that_was_told_is_taken_at_its_word(player: Any) -> None:
+    """The child's own status and message are the row's."""
+    message = READY.replace("ready", "failed").replace("7", '\\"x\\", \\"status\\": \\"oom\\"')
+    message = message.replace('\\"number\\"', '\\"message\\"')
+    told = failure(player(message + "sleep 60\n"))
+    assert (told.status, told.message) == ("oom", "x")
+
+
+def test_python_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process at all is an error of the whole command, not of one row."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    with pytest.raises(PerfkitError, match="cannot start"):
+        TrainingProcess(RunFolder.create(tmp_path / "run", RunConfig(arch="x")), "x/fp32")
+
+
+def test_the_whole_group_stops_goes_on_and_ends(trained: Any) -> None:
+    """Trainer and loader worker are paused together, answer afterwards, and end together."""
+    process = trained("chatters")
+    assert process.ask(LONG_S, "warm_up", seconds=0)["step_s"] > 0
+    assert len(states(process.pid)) >= 2, "the trainer and its worker"
+    process.stop()
+    wait_for(lambda: set(states(process.pid).values()) == {"T"})
+    process.go_on()
+    wait_for(lambda: "T" not in states(process.pid).values())
+    # it prints garbage in every step, and its answers are right all the same
+    reply = process.ask(LONG_S, "block", block=3, arm="real", steps=6)
+    assert (reply["do"], reply["block"], reply["result"]["steps"]) == ("block", 3, 6)
+    process.stop()
+    process.end()
+    wait_for(lambda: not states(process.pid))
+
+
+def test_a_block_that_never_ends_ends_the_group(trained: Any) -> None:
+    """A timeout within a block takes the loader worker with it."""
+    process = trained("tiny")
+    process.ask(LONG_S, "warm_up", seconds=0)
+    with pytest.raises(Failed) as caught:
+        process.ask(0.3, "block", block=1, arm="real", steps=10**8)
+    assert caught.value.status == "timeout" and "during block" in caught.value.message
+    wait_for(lambda: not states(process.pid))
+
+
+def test_a_killed_trainer_takes_its_workers_along(trained: Any) -> None:
+    """kill -9 of the trainer alone is noticed though its worker holds the pipe, and nothing stays."""
+    process = trained("tiny")
+    process.ask(LONG_S, "warm_up", seconds=0)
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(Failed) as caught:
+        process.ask(LONG_S, "block", block=1, arm="real", steps=5)
+    assert caught.value.status == "killed"
+    wait_for(lambda: not states(process.pid))
+
+
+def test_quitting_is_no_failure(trained: Any) -> None:
+    """A process told to quit leaves its status behind and nothing else."""
+    process = trained("tiny")
+    process.ask(LONG_S, "quit")
+    process.leave()
+    assert process.failure is None
+    assert '"ok"' in (process.folder.path / "status.json").read_text()
+    assert not states(process.pid)

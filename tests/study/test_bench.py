@@ -1,0 +1,122 @@
+"""What the bench plan decides from the results so far, where a row or its company fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from fake_engine import FakeEngine, row
+
+from perfkit.config import RunConfig
+from perfkit.document import Document, Status
+from perfkit.engine.plan import GenerationPlan
+from perfkit.engine.results import GenerationResult
+from perfkit.study.bench import LOSS_SEEDS, BenchPlan
+from perfkit.study.rows import make_rows
+from perfkit.study.session import Frame, Session
+
+FP32, AMP, OTHER = "convnext/fp32", "convnext/amp", "baseline/fp32"
+Fails = Mapping[tuple[str, int], Status]
+
+
+def carry_out(
+    keys: Sequence[str], fails: Fails | None = None, budget_s: float = 120.0, **plan: Any
+) -> tuple[FakeEngine, Document]:
+    """Run a whole study of equally fast rows on exact numbers."""
+    engine = FakeEngine(dict.fromkeys(keys, 0.1), fails=fails or {})
+    session = Session(
+        plan=BenchPlan(rows=tuple(map(row, keys)), **plan),
+        executor=engine,
+        frame=Frame(
+            command="perfkit bench",
+            environment={},
+            base=RunConfig(arch="convnext"),
+            budget_s=budget_s,
+        ),
+        clock=engine.clock,
+        began_s=0.0,
+        save=lambda document: None,
+        averages=lambda results: {},
+    )
+    return engine, session.run()
+
+
+def test_a_row_that_was_not_examined_yet_is_examined_later() -> None:
+    """Of a row whose first process ran out of memory in company, losses are traced when it runs alone."""
+    engine, document = carry_out([FP32, AMP], {(AMP, 1): "oom"})
+    assert [plan.examine_seeds is not None for plan in engine.plans[:3]] == [True, True, False]
+    assert document.rows[1].loss["distance"] == pytest.approx(0)
+    assert document.rows[1].flops_per_sample == 10
+
+
+def test_tolerance_does_not_depend_on_the_grouping() -> None:
+    """An FP32 row that is held against from another group has the seeds that make the tolerance."""
+    archs = ("convnext", "baseline", "tiny")
+    keys = [f"{arch}/{precision}" for arch in archs for precision in ("fp32", "amp")]
+    engine, document = carry_out(keys, budget_s=360)
+    (group_of_twin,) = {p.group for p in engine.plans if OTHER in [r.key for r in p.rows]}
+    (group_of_row,) = {p.group for p in engine.plans if "baseline/amp" in [r.key for r in p.rows]}
+    assert group_of_twin != group_of_row
+    assert all(row.loss["tolerance"] is not None for row in document.rows)
+
+
+def test_seeds_of_losses_follow_the_seed() -> None:
+    """--seed shifts them all, so that rows still share their first one."""
+    engine, _ = carry_out([FP32, AMP], seed=7)
+    assert engine.plans[0].examine_seeds == {FP32: tuple(s + 7 for s in LOSS_SEEDS), AMP: (7,)}
+
+
+@pytest.mark.parametrize("status", ["error", "unsupported", "timeout", "nan_loss"])
+def test_a_failed_row_is_no_reason_for_a_larger_budget(status: Status) -> None:
+    """Nobody is told to give more time where the rows that can run had enough."""
+    _, document = carry_out([FP32, AMP, OTHER], {(AMP, 1): status}, budget_s=180)
+    assert [r.status for r in document.rows] == ["ok", status, "ok"]
+    assert document.rows[2].generations >= 4
+    assert [w.code for w in document.warnings] == []
+
+
+def test_memory_that_runs_out_late_and_alone_is_told() -> None:
+    """A single row has no company to blame: what it had measured stays, and its status is oom."""
+    _, document = carry_out([FP32], {(FP32, 3): "oom"})
+    (only,) = document.rows
+    assert (only.status, only.generations) == ("oom", 2)
+
+
+def test_memory_that_runs_out_late_in_company_is_no_failure() -> None:
+    """Figures of earlier generations stand until the row has been tried alone."""
+    results = [_result(1, {FP32: "ok", AMP: "ok"}), _result(2, {FP32: "ok", AMP: "oom"})]
+    rows = make_rows([row(FP32), row(AMP)], results, {})
+    assert [r.status for r in rows] == ["ok", "ok"]
+
+
+def test_a_reference_that_fails_leaves_the_others_measured() -> None:
+    """Without a reference there is no speed-up, and the epochs of the other rows are still forecast."""
+    _, document = carry_out([FP32, AMP], {(FP32, 1): "error"})
+    reference, amp = document.rows
+    assert (reference.status, reference.epoch_time_s) == ("error", None)
+    assert amp.epoch_time_s is not None and amp.epoch_time_s.low is not None
+    assert (amp.speedup, amp.unavailable["speedup"]) == (None, "no_data")
+
+
+def test_nothing_left_to_run_ends_the_study() -> None:
+    """When every row has failed for good nothing more is started, however much time is left."""
+    engine, document = carry_out([FP32, AMP], {(FP32, 1): "error", (AMP, 1): "killed"})
+    assert len(engine.plans) == 1
+    assert [r.status for r in document.rows] == ["error", "killed"]
+    assert document.complete
+
+
+def test_sequential_rounds_say_so_and_alternate() -> None:
+    """--sequential runs one process at a time, every other round in reverse."""
+    engine, document = carry_out([FP32, AMP], side_by_side=False)
+    assert [plan.reverse for plan in engine.plans[:4]] == [False, True, False, True]
+    assert [n.code for n in document.rows[1].notes] == ["sequential"]
+    assert document.method["side_by_side"] is False
+
+
+def _result(number: int, statuses: Mapping[str, Status]) -> GenerationResult:
+    rows = tuple(map(row, statuses))
+    fails = {(key, number): status for key, status in statuses.items() if status != "ok"}
+    engine = FakeEngine(dict.fromkeys(statuses, 0.1), fails=fails)
+    return engine.run(GenerationPlan(number=number, group=0, rows=rows))

@@ -1,0 +1,169 @@
+"""The child that makes data, by its protocol: a configuration in, JSON lines out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_process import PLUGINS
+from PIL import Image
+
+from perfkit import discovery
+from perfkit.codec import json_text, to_json
+from perfkit.config import RunConfig
+from perfkit.training.workloads import _files, _jpegs
+
+MAKES = """
+from pathlib import Path
+
+from perfkit.training.workloads import _jpegs
+
+
+def prepare(config, progress):
+    print("a stranger's workload may print", end="")
+    sizes = _jpegs.Sizes(classes=2, train_per_class=60, eval_per_class=10, side=16)
+    return str(_jpegs.make(Path(config.cache_dir), progress, sizes))
+"""
+REFUSES = """
+from perfkit.errors import UsageError
+
+
+def prepare(config, progress):
+    progress(1, 2, "somewhere")
+    raise UsageError("planted: no such data", hint="plant some")
+"""
+LIMITED = """
+import resource, runpy
+resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+runpy.run_module("perfkit.training.prepare", run_name="__main__")
+"""
+
+
+def asked(
+    config: RunConfig | str, *arguments: str, plugins: Path = PLUGINS
+) -> list[dict[str, Any]]:
+    """What `python -m perfkit.training.prepare` answers, line by line, without a traceback."""
+    question = config if isinstance(config, str) else json_text(to_json(config))
+    done = subprocess.run(
+        [sys.executable, *(arguments or ("-m", "perfkit.training.prepare"))],
+        input=question,
+        env={**os.environ, "PERFKIT_PATH": str(plugins)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == 0
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    """A configuration with an empty cache."""
+    return RunConfig(arch="convnext", cache_dir=str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def strangers(tmp_path: Path) -> Path:
+    """A PERFKIT_PATH folder with a workload that makes data and one that refuses."""
+    folder = tmp_path / "strangers" / "workloads"
+    folder.mkdir(parents=True)
+    (folder / "makes.py").write_text(MAKES)
+    (folder / "refuses.py").write_text(REFUSES)
+    return folder.parent
+
+
+def test_a_workload_without_data_needs_none(config: RunConfig) -> None:
+    """A stranger's file that has no `prepare` is done at once, and its data is nowhere."""
+    (done,) = asked(replace(config, arch="tiny"))
+    assert (done["event"], done["path"]) == ("done", None)
+    assert not Path(config.cache_dir).exists()
+
+
+def test_data_is_made_and_found_again(config: RunConfig, strangers: Path) -> None:
+    """Progress up to the total, then where it lies; asked again, only where. What it prints is no answer."""
+    makes = replace(config, arch="makes")
+    where = str(Path(config.cache_dir) / _jpegs.NAME)
+    *progress, done = asked(makes, plugins=strangers)
+    assert [line["event"] for line in progress] == ["progress"] * 3
+    assert [(line["done"], line["total"]) for line in progress] == [
+        (64, 140),
+        (128, 140),
+        (140, 140),
+    ]
+    assert {line["path"] for line in progress} == {where}
+    assert (done["event"], done["path"]) == ("done", where)
+    (again,) = asked(makes, plugins=strangers)
+    assert (again["event"], again["path"]) == ("done", where)
+
+
+def test_what_prepare_refuses_is_passed_on(config: RunConfig, strangers: Path) -> None:
+    """Message, hint and exit code of the error are the answer, after whatever progress there was."""
+    progress, failed = asked(replace(config, arch="refuses"), plugins=strangers)
+    assert progress["event"] == "progress"
+    assert failed == {
+        "event": "failed",
+        "message": "planted: no such data",
+        "hint": "plant some",
+        "exit_code": 2,
+    }
+
+
+def test_an_unknown_workload(config: RunConfig) -> None:
+    """The nearest names are the hint."""
+    (failed,) = asked(replace(config, arch="convnet"))
+    assert (failed["event"], failed["exit_code"]) == ("failed", 2)
+    assert failed["message"] == "unknown workload 'convnet'"
+    assert "convnext" in failed["hint"]
+
+
+def test_a_missing_folder(config: RunConfig, tmp_path: Path) -> None:
+    """A folder of one's own that is not there is named."""
+    (failed,) = asked(replace(config, data=f"folder:{tmp_path / 'gone'}"))
+    assert (failed["event"], failed["exit_code"]) == ("failed", 2)
+    assert str(tmp_path / "gone") in failed["message"]
+    assert failed["hint"]
+
+
+def test_an_unreadable_image(config: RunConfig, tmp_path: Path) -> None:
+    """It is told before anything is measured, not by a worker in the middle of a block."""
+    for name in ("images/a/1.png", "images/b/2.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    own = replace(config, arch="baseline", data=f"folder:{tmp_path / 'images'}")
+    (done,) = asked(own)
+    assert (done["event"], done["path"]) == ("done", str(tmp_path / "images"))
+    (tmp_path / "images/b/3.jpg").write_bytes(b"")
+    (failed,) = asked(own)
+    assert (failed["event"], failed["exit_code"]) == ("failed", 2)
+    assert failed["message"].startswith(f"cannot read image {tmp_path / 'images/b/3.jpg'}: ")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sets a limit of POSIX")
+def test_no_space(config: RunConfig) -> None:
+    """A limit on file sizes stands in for a full disk: exit code 2, and where else data can go."""
+    # -B: the limit would cut short the bytecode of imports too
+    (failed,) = asked(config, "-B", "-c", LIMITED)
+    assert (failed["event"], failed["exit_code"]) == ("failed", 2)
+    assert config.cache_dir in failed["message"]
+    assert "PERFKIT_CACHE_DIR" in failed["hint"]
+    assert not list(Path(config.cache_dir).glob("jpeg*.making*"))
+
+
+def test_a_question_that_is_no_configuration() -> None:
+    """A value of the wrong type is named by its field."""
+    (failed,) = asked('{"arch": 3}')
+    assert (failed["event"], failed["exit_code"]) == ("failed", 2)
+    assert "arch should be str" in failed["message"]
+
+
+@pytest.mark.parametrize("arch", ["convnext", "baseline"])
+def test_built_in_workloads_make_their_images(arch: str) -> None:
+    """Both networks train on the images that `_files.prepare` makes or checks."""
+    assert discovery.load("workloads", arch).prepare is _files.prepare
