@@ -1,0 +1,129 @@
+"""A stranger's own model and data: named by where its factory is, measured or refused with a reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from bench_process import bench, rows
+
+SHORT = ("--generations", "1", "--steps", "5", "--num-workers", "0", "--json", "out.json")
+README = Path(__file__).parents[2] / "README.md"
+MODEL = """
+import torch
+from perfkit.training.workload import Workload
+
+def factory(config):
+    data = torch.utils.data.TensorDataset(torch.randn({samples}, 4), torch.zeros({samples}).long())
+    return Workload(
+        model=torch.nn.Linear(4, 2),
+        loss={loss},
+        optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+        dataset=data,
+    )
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    """Write a file with a factory into the folder that bench is run in."""
+
+    def written(name: str, samples: int = 100, loss: str = "torch.nn.CrossEntropyLoss()") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(MODEL.format(samples=samples, loss=loss))
+        return path
+
+    return written
+
+
+def test_the_readmes_ten_lines_run_as_printed(tmp_path: Path) -> None:
+    """The factory of the README, and the command below it, give a table."""
+    text = README.read_text(encoding="utf-8")
+    (source,) = re.findall(r"^```python\n# (?:my_model)\.py\n(.*?)^```", text, re.M | re.S)
+    (tmp_path / "my_model.py").write_text(source, encoding="utf-8")
+    assert "perfkit bench --arch my_model.py:factory --amp" in text
+    code, out, err = bench(tmp_path, "--arch", "my_model.py:factory", "--amp", *SHORT)
+    assert code == 0, err
+    assert set(rows(tmp_path / "out.json")) == {f"my_model.py:factory/{p}" for p in ("fp32", "amp")}
+    assert "my_model.py:factory/amp" in out
+
+
+@pytest.mark.parametrize("arch", ["mine.py:factory", "package.mine:factory", "./mine.py:factory"])
+def test_files_and_modules_are_found(tmp_path: Path, write, arch: str) -> None:
+    """An epoch is the dataset's own length, a partial batch included."""
+    write("mine.py")
+    write("package/mine.py")
+    code, _, err = bench(tmp_path, "--arch", arch, *SHORT)
+    assert code == 0, err
+    row = rows(tmp_path / "out.json")[f"{arch}/fp32"]
+    assert row["status"] == "ok"
+    assert {"steps", "partial_batch"} <= row["epoch_parts_s"].keys()
+
+
+@pytest.mark.parametrize(
+    ("arch", "says"),
+    [
+        ("mine.py", "names no factory"),
+        ("mine.py:nope", "no function nope"),
+        ("nothere.py:factory", "no file nothere.py"),
+        ("not.a.module:factory", "not.a.module cannot be imported"),
+        ("broken.py:factory", "SyntaxError"),
+        ("notone.py:factory", "gave a int, not a Workload"),
+        ("empty.py:factory", "dataset is empty"),
+        ("noloss.py:factory", "its loss is a str"),
+        ("timm:no_such_model", "timm"),
+    ],
+)
+def test_what_is_missing_is_said(tmp_path: Path, write, arch: str, says: str) -> None:
+    """Before anything is measured: message, hint, exit code 2, no traceback."""
+    write("mine.py")
+    write("empty.py", samples=0)
+    write("noloss.py", loss="'cross-entropy'")
+    (tmp_path / "broken.py").write_text("def factory(config:\n")
+    (tmp_path / "notone.py").write_text("def factory(config):\n    return 3\n")
+    code, out, err = bench(tmp_path, "--arch", arch, *SHORT)
+    assert (code, out) == (2, "")
+    assert says in err and "error: " in err and "Traceback" not in err
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_a_real_epoch_stands_beside_the_forecast(tmp_path: Path, write) -> None:
+    """One per row and generation, with a note that compares them."""
+    write("mine.py")
+    code, out, err = bench(tmp_path, "--arch", "mine.py:factory", "--full-epoch", *SHORT)
+    assert code == 0, err
+    row = rows(tmp_path / "out.json")["mine.py:factory/fp32"]
+    assert len(row["generation_full_epoch_s"]) == 1 and row["generation_full_epoch_s"][0] > 0
+    assert "full_epoch" in {note["code"] for note in row["notes"]}
+    assert "the forecast was" in out
+
+
+def wide(path: Path, hidden: int) -> None:
+    """Write a training whose every sample needs memory for a hidden layer, and for its gradient."""
+    layers = f"torch.nn.Linear(4, {hidden}), torch.nn.Tanh(), torch.nn.Linear({hidden}, 2)"
+    text = MODEL.format(samples=1 << 16, loss="torch.nn.CrossEntropyLoss()")
+    path.write_text(text.replace("torch.nn.Linear(4, 2)", f"torch.nn.Sequential({layers})"))
+
+
+def test_the_largest_batch_under_a_limit_is_found_and_trains(tmp_path: Path) -> None:
+    """An artificial limit on memory: the batch is between one that fits and one that does not."""
+    wide(tmp_path / "wide.py", hidden=1 << 14)
+    arguments = ["--arch", "wide.py:factory", "--batch-size", "max", "--memory-limit", "700MB"]
+    code, out, err = bench(tmp_path, *arguments, *SHORT)
+    assert code == 0, err
+    found = re.search(r"batch (\d+) is 2% below the largest that fits, (\d+);\s+(\d+)", out)
+    assert found is not None, out
+    chosen, fit, too_large = (int(number) for number in found.groups())
+    assert 16 < chosen < fit < too_large <= max(fit * 1.025, fit + 1)
+    assert rows(tmp_path / "out.json")["wide.py:factory/fp32"]["status"] == "ok"
+
+
+def test_a_first_batch_that_does_not_fit_is_said(tmp_path: Path) -> None:
+    """Not even the default batch fits: nothing is measured, and it says so."""
+    wide(tmp_path / "wide.py", hidden=1 << 23)
+    arguments = ["--arch", "wide.py:factory", "--batch-size", "max", "--memory-limit", "700MB"]
+    code, out, err = bench(tmp_path, *arguments, *SHORT)
+    assert (code, out) == (2, "")
+    assert "batch 16 does not fit" in err
