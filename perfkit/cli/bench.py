@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 import time
@@ -153,8 +154,8 @@ def bench(
         ("--timeout", timeout, 1),
         ("--seed", seed, 0),
     ):
-        if value is not None and value < least:
-            raise UsageError(f"{name} is {value:g}: it should be at least {least}")
+        if value is not None and not least <= value < math.inf:
+            raise UsageError(f"{name} is {value:g}: it should be at least {least}, and finite")
     from perfkit.cli.measure import LEAST_TIMEOUT_S, measure
     from perfkit.cli.output import check_json_target
     from perfkit.cli.progress import Progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -24,14 +25,22 @@ def check_json_target(target: str | None) -> None:
 
 
 def give(document: Document, json: str | None) -> None:
-    """Print the table, and write the Document where `--json` says."""
+    """Print the table, and write the Document where `--json` says.
+
+    A reader of stdout that has left, as `head -1` does, is no error: what was measured is stored.
+    """
     from perfkit.report import console
 
     if json == "-":
         console.show(document, sys.stderr)
-        sys.stdout.write(documents.dumps(document))
-        sys.stdout.flush()
-        return
-    console.show(document, sys.stdout)
-    if json is not None:
-        documents.write(document, Path(json))
+    try:
+        if json == "-":
+            sys.stdout.write(documents.dumps(document))
+            sys.stdout.flush()
+        else:
+            console.show(document, sys.stdout)
+    except BrokenPipeError:
+        # or Python would complain when it flushes what is left, on its way out
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if json not in (None, "-"):
+        documents.write(document, Path(str(json)))

@@ -30,13 +30,14 @@ class Progress:
         self._began = time.monotonic()
         self._last_line = 0.0
         self._status: Any = None
-        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        self._live = sys.stderr.isatty() and not plain
 
     def __enter__(self) -> Progress:
         if self._live:
             from rich.console import Console
 
-            console = Console(stderr=True, no_color="NO_COLOR" in os.environ or None)
+            console = Console(stderr=True)
             self._status = console.status("starting", spinner="line")
             self._status.start()
         return self

@@ -16,6 +16,9 @@ from perfkit.study.matrix import row_of, rows, swept
 from perfkit.study.presets import PRESETS, Preset
 from perfkit.study.sizes import Machine, base_config
 
+_FLAGS = {"num_threads": "threads", "memory_limit_bytes": "memory-limit"}
+"""Flags that are not called like their setting."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BenchRequest:
@@ -119,7 +122,8 @@ def base_settings(
         return replace(base_config(machine, arch), **settings)
     except ValueError as error:
         name, _, rest = str(error).partition(" ")
-        raise UsageError(f"--{name.replace('_', '-')} {rest}") from error
+        flag = _FLAGS.get(name, name.replace("_", "-"))
+        raise UsageError(f"--{flag} {rest}") from error
 
 
 def sized(request: BenchRequest, base: RunConfig, dataset_length: int | None) -> RunConfig:
@@ -141,6 +145,21 @@ def sized(request: BenchRequest, base: RunConfig, dataset_length: int | None) ->
             hint="use a smaller batch, or --num-samples",
         )
     return base
+
+
+def refuse_empty_epochs(planned: Sequence[RowPlan]) -> None:
+    """Refuse rows whose own batch is more than an epoch: it would have to be made smaller in silence.
+
+    Raises:
+        UsageError: the first such row.
+    """
+    for row in planned:
+        if row.config.steps_per_epoch < 1:
+            raise UsageError(
+                f"{row.key}: batch {row.config.batch_size} is more than the"
+                f" {row.config.num_samples} samples of an epoch",
+                hint="use a smaller batch, or --num-samples",
+            )
 
 
 def cache_dir() -> Path:

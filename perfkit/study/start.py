@@ -17,7 +17,14 @@ from perfkit.errors import UsageError
 from perfkit.runfolder import StudyFolder, read_as, write_json
 from perfkit.study.bench import BenchPlan
 from perfkit.study.largest import Largest, largest_batch
-from perfkit.study.request import BenchRequest, base_settings, chosen_preset, sized, warnings
+from perfkit.study.request import (
+    BenchRequest,
+    base_settings,
+    chosen_preset,
+    refuse_empty_epochs,
+    sized,
+    warnings,
+)
 from perfkit.study.session import Frame
 from perfkit.study.sizes import Machine, chosen
 from perfkit.telemetry import host
@@ -75,6 +82,7 @@ def begin(request: BenchRequest, emit: Callable[[Event], None], *, timeout_s: fl
     request.rows(bases, preset)
     data = [prepare(base, emit) for base in bases]
     bases = [sized(request, b, d.num_samples) for b, d in zip(bases, data, strict=True)]
+    refuse_empty_epochs(request.rows(bases, preset))
     folder = StudyFolder.create("bench")
     extra = ""
     if request.largest_batch:

@@ -13,7 +13,7 @@ import torch
 
 from perfkit.runfolder import RunFolder
 from perfkit.training import arms, edges, losses
-from perfkit.training.failures import classify
+from perfkit.training.failures import BadLoss, classify
 from perfkit.training.loop import Loop
 from perfkit.training.probe import ceilings, flops, memory, peaks, worker
 from perfkit.training.probe.clocks import CudaDevice
@@ -154,9 +154,7 @@ class Commands:
                 unavailable[name] = "no_memory"
                 return None
 
-        traces = kept(
-            "losses", lambda: {str(seed): losses.trace(self.loop, seed) for seed in seeds}
-        )
+        traces = kept("losses", lambda: {str(seed): self._trace(seed) for seed in seeds})
         counted = kept("flops_per_sample", self._flops)
         if counted is not None and counted.reason is not None:
             unavailable["flops_per_sample"] = counted.reason
@@ -172,6 +170,15 @@ class Commands:
             "peak_flops_per_sec": peaks.peak_flops(info.name, self._peak_precision(dtype)),
             "unavailable": unavailable,
         }
+
+    def _trace(self, seed: int) -> list[float]:
+        trace = losses.trace(self.loop, seed)
+        bad = next((n for n, loss in enumerate(trace) if not math.isfinite(loss)), None)
+        if bad is not None:
+            raise BadLoss(
+                f"the loss is {trace[bad]} after {bad} updates from the weights of seed {seed}"
+            )
+        return trace
 
     def _flops(self) -> flops.Flops:
         self._real.start()

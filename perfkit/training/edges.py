@@ -82,9 +82,14 @@ def real_epoch(loop: Loop, folder: str) -> float:
     """
     training = loop.training
     config, workload = training.config, training.workload
-    loader = make_loader(config, workload, ShuffledEpoch(config))
-    iterator = iter(loader)
-    next(iterator)
+    order = ShuffledEpoch(config)
+    loader = make_loader(config, workload, order)
+    if loader.persistent_workers:
+        # to its end: what a pass leaves unfetched has to be made before the next can begin
+        order.batches = 1
+        for _ in loader:
+            pass
+        order.batches = None
     context = EpochContext(training, folder)
 
     def epoch() -> None:

@@ -63,7 +63,7 @@ class Loop:
         recorder.after_next(samples_of(batch))
         inputs, targets = self.training.to_device(batch)
         recorder.after_h2d()
-        self._loss = self.train_on(inputs, targets, recorder)
+        self.train_on(inputs, targets, recorder)
 
     def train_on(self, inputs: Any, targets: Any, recorder: Recorder | None = None) -> torch.Tensor:
         """Forward, backward and update on one batch; returns the loss, still on the device."""
@@ -84,8 +84,8 @@ class Loop:
         training.optimizer.zero_grad(set_to_none=True)
         if recorder is not None:
             recorder.after_optimizer()
-        detached: torch.Tensor = loss.detach()
-        return detached
+        self._loss = loss.detach()
+        return self._loss
 
     def run(self, source: Source, steps: int) -> tuple[int, int]:
         """Run steps with the device synchronised once before and once after, and never between.

@@ -4,8 +4,8 @@
 
 It reads a RunConfig and writes JSON lines: `{"event": "progress", "done", "total", "path"}` any number
 of times, then `{"event": "done", "path", "num_samples"}` or `{"event": "failed", "message", "hint",
-"exit_code"}`. A workload's file may have `prepare(config, progress) -> path`; one without is built once
-instead, so that what its contract lacks is told before anything is measured, and its dataset's length
+"exit_code"}`. A workload's file may have `prepare(config, progress) -> path`. A stranger's workload is then
+built once, so that what its contract lacks is told before anything is measured, and its dataset's length
 known: an epoch of it.
 """
 
@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
+from collections.abc import Callable
 from typing import Any
 
 from perfkit import discovery
 from perfkit.codec import from_json
 from perfkit.config import RunConfig
-from perfkit.errors import PerfkitError
+from perfkit.errors import PerfkitError, UsageError
 
 
 def main() -> None:
@@ -34,18 +36,40 @@ def main() -> None:
         answers.flush()
 
     def progress(done: int, total: int, path: str) -> None:
-        tell("progress", done=done, total=total, path=path)
+        tell("progress", done=done, total=total, path=str(path))
 
     try:
-        config = from_json(RunConfig, json.load(sys.stdin))
+        config = _asked()
         module, _ = discovery.load_workload(config.arch)
         prepare = getattr(module, "prepare", None)
-        if prepare is None:
-            tell("done", path=None, num_samples=_length(config))
-        else:
-            tell("done", path=prepare(config, progress), num_samples=None)
+        path = None if prepare is None else _prepared(prepare, config, progress)
+        # the built-in ones have as many samples as the configuration asks for
+        own = not module.__name__.startswith("perfkit.")
+        tell("done", path=path, num_samples=_length(config) if own else None)
     except PerfkitError as error:
         tell("failed", message=error.message, hint=error.hint, exit_code=error.exit_code)
+
+
+def _asked() -> RunConfig:
+    try:
+        question = json.load(sys.stdin)
+    except ValueError as error:
+        raise UsageError(f"what was asked is not JSON: {error}") from error
+    return from_json(RunConfig, question)
+
+
+def _prepared(prepare: Callable[..., Any], config: RunConfig, progress: Any) -> str | None:
+    try:
+        path = prepare(config, progress)
+        return None if path is None else os.fsdecode(path)
+    except PerfkitError:
+        raise
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise PerfkitError(
+            f"workload {config.arch}: its prepare failed: {type(error).__name__}: {error}",
+            hint=f"it was raised in {frame.filename}, line {frame.lineno}",
+        ) from error
 
 
 def _length(config: RunConfig) -> int | None:

@@ -114,15 +114,19 @@ class BatchOrder(Sampler[list[int]]):
 
 
 class ShuffledEpoch(Sampler[list[int]]):
-    """Every sample of an epoch once, shuffled anew each time, in batches; the last may be partial."""
+    """Every sample of an epoch once, shuffled anew each time, in batches; the last may be partial.
+
+    A number in `batches` ends the pass after that many. It is read when an iteration begins.
+    """
 
     def __init__(self, config: RunConfig) -> None:
         self._samples = config.num_samples
         self._size = config.batch_size
+        self.batches: int | None = None
 
     def __iter__(self) -> Iterator[list[int]]:
         order = torch.randperm(self._samples).tolist()
-        for start in range(0, self._samples, self._size):
+        for start in range(0, self._samples, self._size)[: self.batches]:
             yield order[start : start + self._size]
 
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench_process import SHORT, all_gone, alive, bench, environment, rows, start, study, wait_for
+from bench_process import SHORT, alive, all_gone, bench, environment, rows, start, study, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

@@ -16,20 +16,23 @@ from perfkit.config import RunConfig
 from perfkit.engine.process import Failed, TrainingProcess
 from perfkit.errors import PerfkitError
 from perfkit.runfolder import RunFolder
+from perfkit.wire import pack_reply
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-READY = r"printf '\036perfkit {\"event\": \"ready\", \"number\": 7}\n'" + "\n"
-LONG_S = 60.0
+READY = pack_reply({"event": "ready", "number": 7})
+SILENT = "exec sleep 60"
+LONG_S = 30.0
 
 
 @pytest.fixture
 def player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Start a shell script in the player's place, to say exactly what a child says."""
+    """Start a script in the player's place: it says what it is given, then does as it is told."""
     started = []
 
-    def start(script: str) -> TrainingProcess:
+    def start(says: bytes, then: str) -> TrainingProcess:
+        (tmp_path / "says").write_bytes(says)
         stand_in = tmp_path / "python"
-        stand_in.write_text("#!/bin/sh\n" + script)
+        stand_in.write_text(f"#!/bin/sh\ncat {tmp_path}/says\n{then}\n")
         stand_in.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(stand_in))
         folder = RunFolder.create(tmp_path / "run", RunConfig(arch="x"))
@@ -82,22 +85,20 @@ def failure(process: TrainingProcess, timeout_s: float = LONG_S) -> Failed:
 
 def test_replies_are_told_from_garbage(player: Any) -> None:
     """Text, JSON without the mark, a mark without JSON and raw bytes are nobody's reply."""
-    garbage = (
-        r"""printf 'hello\n{"event": "ready", "number": 1}\n\036perfkit {half\n\377\000\n'""" + "\n"
-    )
-    process = player(garbage + READY + "sleep 60\n")
+    garbage = b'hello\n{"event": "ready", "number": 1}\n' + READY[:20] + b"\n\xff\x00\n"
+    process = player(garbage + READY, SILENT)
     assert process.wait_for("ready", LONG_S, what="start")["number"] == 7
 
 
 def test_replies_of_another_kind_are_passed_over(player: Any) -> None:
     """A greeting before the reply that is waited for does not stand in its place."""
-    process = player(READY.replace("ready", "hello") + READY + "sleep 60\n")
-    assert process.wait_for("ready", LONG_S, what="start")["event"] == "ready"
+    process = player(pack_reply({"event": "hello"}) + READY, SILENT)
+    assert process.wait_for("ready", LONG_S, what="start")["number"] == 7
 
 
 def test_silence_is_a_timeout(player: Any) -> None:
     """A child that says nothing is ended, and its row is called by its name."""
-    process = player("sleep 60\n")
+    process = player(b"", SILENT)
     told = failure(process, timeout_s=0.1)
     assert told.status == "timeout" and "during start" in told.message
     wait_for(lambda: not states(process.pid))
@@ -105,7 +106,7 @@ def test_silence_is_a_timeout(player: Any) -> None:
 
 def test_no_time_left_is_a_timeout_at_once(player: Any) -> None:
     """A process that has used up its time is not waited for, and not given for ever either."""
-    process = player("sleep 60\n")
+    process = player(b"", SILENT)
     with pytest.raises(Failed) as caught:
         process.ask(0.0, "block", steps=1)
     assert caught.value.status == "timeout"
@@ -113,7 +114,7 @@ def test_no_time_left_is_a_timeout_at_once(player: Any) -> None:
 
 def test_an_exit_without_a_word_tells_its_last_line(player: Any) -> None:
     """The exit code and what was printed last are all that is known, and are told."""
-    told = failure(player("echo first >&2; echo planted >&2; exit 7\n"))
+    told = failure(player(b"", "echo first >&2; echo planted >&2; exit 7"))
     assert told.status == "error"
     assert "code 7" in told.message and told.message.endswith("planted")
 
@@ -121,22 +122,21 @@ def test_an_exit_without_a_word_tells_its_last_line(player: Any) -> None:
 @pytest.mark.parametrize(("name", "hint"), [("KILL", "out of memory"), ("SEGV", "SIGSEGV")])
 def test_a_death_by_signal_names_it(player: Any, name: str, hint: str) -> None:
     """SIGKILL from nowhere is usually the kernel short of memory; other signals are only named."""
-    told = failure(player(f"kill -{name} $$\n"))
+    told = failure(player(b"", f"kill -{name} $$"))
     assert told.status == "killed"
     assert f"SIG{name}" in told.message and hint in told.message
 
 
 def test_a_reply_before_death_still_counts(player: Any) -> None:
     """What was said before the end is read before the end is noticed."""
-    assert player(READY + "exit 0\n").wait_for("ready", LONG_S, what="start")["number"] == 7
+    assert player(READY, "exit 0").wait_for("ready", LONG_S, what="start")["number"] == 7
 
 
 def test_a_failure_that_was_told_is_taken_at_its_word(player: Any) -> None:
     """The child's own status and message are the row's."""
-    message = READY.replace("ready", "failed").replace("7", '\\"x\\", \\"status\\": \\"oom\\"')
-    message = message.replace('\\"number\\"', '\\"message\\"')
-    told = failure(player(message + "sleep 60\n"))
-    assert (told.status, told.message) == ("oom", "x")
+    said = pack_reply({"event": "failed", "status": "oom", "message": "planted"})
+    told = failure(player(said, SILENT))
+    assert (told.status, told.message) == ("oom", "planted")
 
 
 def test_python_that_cannot_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

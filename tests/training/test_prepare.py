@@ -23,12 +23,13 @@ MAKES = """
 from pathlib import Path
 
 from perfkit.training.workloads import _jpegs
+from perfkit.training.workloads.baseline import factory
 
 
 def prepare(config, progress):
     print("a stranger's workload may print", end="")
     sizes = _jpegs.Sizes(classes=2, train_per_class=60, eval_per_class=10, side=16)
-    return str(_jpegs.make(Path(config.cache_dir), progress, sizes))
+    return _jpegs.make(Path(config.cache_dir), progress, sizes)
 """
 REFUSES = """
 from perfkit.errors import UsageError
@@ -37,6 +38,26 @@ from perfkit.errors import UsageError
 def prepare(config, progress):
     progress(1, 2, "somewhere")
     raise UsageError("planted: no such data", hint="plant some")
+"""
+FAILS = """
+def prepare(config, progress):
+    raise ValueError("planted [bug]")
+"""
+HAS_ITS_OWN = """
+from functools import partial
+import torch
+from torch.utils.data import TensorDataset
+from perfkit.training.workload import Workload
+
+
+def prepare(config, progress):
+    return None
+
+
+def factory(config):
+    data = TensorDataset(torch.randn(100, 4), torch.zeros(100, dtype=torch.long))
+    model, loss = torch.nn.Linear(4, 2), torch.nn.CrossEntropyLoss()
+    return Workload(model=model, loss=loss, dataset=data, optimizer=partial(torch.optim.SGD, lr=0.1))
 """
 LIMITED = """
 import resource, runpy
@@ -71,11 +92,13 @@ def config(tmp_path: Path) -> RunConfig:
 
 @pytest.fixture
 def strangers(tmp_path: Path) -> Path:
-    """A PERFKIT_PATH folder with a workload that makes data and one that refuses."""
+    """A PERFKIT_PATH folder with workloads that make data, refuse, fail and have data of their own."""
     folder = tmp_path / "strangers" / "workloads"
     folder.mkdir(parents=True)
     (folder / "makes.py").write_text(MAKES)
     (folder / "refuses.py").write_text(REFUSES)
+    (folder / "fails.py").write_text(FAILS)
+    (folder / "has_its_own.py").write_text(HAS_ITS_OWN)
     return folder.parent
 
 
@@ -113,6 +136,23 @@ def test_what_prepare_refuses_is_passed_on(config: RunConfig, strangers: Path) -
         "hint": "plant some",
         "exit_code": 2,
     }
+
+
+def test_a_prepare_that_fails_is_named(config: RunConfig, strangers: Path) -> None:
+    """Whose it is, what it raised and in which line; exit code 1, for it may not be the user's doing."""
+    (failed,) = asked(replace(config, arch="fails"), plugins=strangers)
+    assert failed == {
+        "event": "failed",
+        "message": "workload fails: its prepare failed: ValueError: planted [bug]",
+        "hint": f"it was raised in {strangers / 'workloads' / 'fails.py'}, line 3",
+        "exit_code": 1,
+    }
+
+
+def test_a_strangers_dataset_has_its_own_length(config: RunConfig, strangers: Path) -> None:
+    """With a `prepare` or without, an epoch is as long as what the factory makes."""
+    (done,) = asked(replace(config, arch="has_its_own"), plugins=strangers)
+    assert done == {"event": "done", "path": None, "num_samples": 100}
 
 
 def test_an_unknown_workload(config: RunConfig) -> None:
@@ -161,6 +201,14 @@ def test_a_question_that_is_no_configuration() -> None:
     (failed,) = asked('{"arch": 3}')
     assert (failed["event"], failed["exit_code"]) == ("failed", 2)
     assert "arch should be str" in failed["message"]
+
+
+@pytest.mark.parametrize("question", ["", "not JSON", '{"arch": "convnext"', "[]", "null"])
+def test_a_question_that_is_garbage(question: str) -> None:
+    """Nothing, half an object or no object: one answer that says so, and no traceback."""
+    (failed,) = asked(question)
+    assert (failed["event"], failed["exit_code"]) == ("failed", 2)
+    assert "JSON" in failed["message"] or "should be an object" in failed["message"]
 
 
 @pytest.mark.parametrize("arch", ["convnext", "baseline"])

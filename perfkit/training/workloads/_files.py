@@ -2,17 +2,19 @@
 
 A folder has one folder of images per class. With `train/` and one of `val/`, `eval/`, `valid/`,
 `validation/`, `test/` in it, each of these has the class folders; else every 10th file of a class is held
-out for evaluation. No torch here.
+out for evaluation. What begins with a dot is passed over, as a Mac's `._cat.jpg`. No torch here.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from perfkit.config import RunConfig
 from perfkit.errors import UsageError
@@ -24,6 +26,10 @@ HELD_OUT_EVERY = 10
 """Of a folder without a split, every so many-th file of a class is kept for evaluation."""
 CHECKED_FILES = 2000
 """At most so many headers of a user's files are read before anything is measured."""
+DECODED_FILES = 50
+"""At most so many of them are decoded, because they do not end as images of their kind do."""
+ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+"""By Pillow's name of the kind: JPEG's EOI marker; the type and the CRC of PNG's last chunk."""
 MEMORY = "memory"
 SMALLEST_SIDE = 16
 """Pixels: the networks' stem divides the side by 4, and two further stages by 2 each."""
@@ -61,9 +67,20 @@ def prepare(config: RunConfig, progress: _jpegs.Progress) -> str | None:
         return str(_jpegs.make(Path(config.cache_dir), progress))
     split = _split_of(folder)
     files = [path for path, _ in (*split.train, *split.eval)]
-    for path in files[:: max(1, -(-len(files) // CHECKED_FILES))]:
-        _check_header(path)
+    checked = files[:: max(1, -(-len(files) // CHECKED_FILES))]
+    suspects = [path for path in checked if not _looks_whole(path)]
+    for path in suspects[:DECODED_FILES]:
+        _decode(path)
     return str(folder)
+
+
+def unreadable(path: str, error: Exception) -> str:
+    """Say that an image cannot be read, and why."""
+    if isinstance(error, UnidentifiedImageError):
+        why = "it is no image, or of no known kind"
+    else:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"cannot read image {path}: {why}"
 
 
 def find(config: RunConfig) -> Split:
@@ -145,14 +162,38 @@ def _by_class(folder: Path) -> dict[str, list[str]]:
 
 
 def _images_in(folder: Path) -> list[str]:
-    return [str(path) for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    if not folder.is_dir():
+        return []
+    found: list[str] = []
+    for where, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        images = (n for n in names if n.lower().endswith(SUFFIXES) and not n.startswith("."))
+        found += (os.path.join(where, name) for name in images)
+    return sorted(found)
 
 
-def _check_header(path: str) -> None:
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _looks_whole(path: str) -> bool:
+    """Whether an image begins as one and, where that tells, ends as one; files are cut short at the end."""
+    with _told(path), open(path, "rb") as file:
+        end = ENDS.get(Image.open(file).format or "", b"")
+        file.seek(max(0, file.seek(0, os.SEEK_END) - len(end)))
+        return file.read() == end
+
+
+def _decode(path: str) -> None:
+    with _told(path), Image.open(path) as image:
+        image.load()
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
     try:
-        with Image.open(path):
-            return
-    except (OSError, Image.DecompressionBombError) as error:
-        raise UsageError(
-            f"cannot read image {path}: {error}", hint="remove it or replace it"
-        ) from error
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # each of Pillow's decoders has its own for a damaged file
+        raise UsageError(unreadable(path, error), hint="remove it or replace it") from error

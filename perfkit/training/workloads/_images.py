@@ -66,7 +66,7 @@ def _read(path: str) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:  # each of Pillow's decoders has its own for a damaged file
-        raise OSError(f"cannot read image {path}: {error}") from error
+        raise OSError(_files.unreadable(path, error)) from error
 
 
 class TrainCrop:

@@ -162,6 +162,20 @@ def test_evaluation_is_the_same_twice(config: RunConfig, tmp_path: Path) -> None
     assert all(torch.equal(state[name], v) for name, v in training.model.state_dict().items())
 
 
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", "float32"), ("bf16", "bfloat16")])
+def test_evaluation_is_in_the_rows_precision(
+    config: RunConfig, tmp_path: Path, precision: str, dtype: str
+) -> None:
+    """The model is evaluated as it is trained; what comes out is FP32 for the metrics."""
+    training = Training(replace(config, variants=((precision, None),)))
+    seen: set[str] = set()
+    training.model.head.project.register_forward_hook(lambda *each: seen.add(str(each[2].dtype)))
+    assert training.workload.evaluate is not None
+    found = training.workload.evaluate(EpochContext(training, str(tmp_path)))
+    assert seen == {f"torch.{dtype}"}
+    assert found["embeddings"].dtype == torch.float32
+
+
 def test_a_failing_evaluation_leaves_the_model_training(config: RunConfig, tmp_path: Path) -> None:
     """Whatever happens in an evaluation, the steps after it are training steps."""
     training = Training(config)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,12 +79,12 @@ def test_two_makes_give_the_same_bytes(tmp_path: Path, small_cache: Path, sizes:
     assert len(set(made.values())) == len(made)
 
 
-def test_a_manifest_lists_every_file_with_its_size(small_cache: Path, sizes: Sizes) -> None:
+def test_a_manifest_lists_every_file_with_its_checksum(small_cache: Path, sizes: Sizes) -> None:
     """What is checked before every run is the whole tree, train and eval."""
     folder = small_cache / _jpegs.NAME
     manifest = json.loads((folder / "manifest.json").read_text())["files"]
     images = {name: data for name, data in contents(folder).items() if name.endswith(".jpg")}
-    assert manifest == {name: len(data) for name, data in images.items()}
+    assert manifest == {name: zlib.crc32(data) for name, data in images.items()}
     assert sum(name.startswith("train/") for name in manifest) == 24
     assert sum(name.startswith("eval/") for name in manifest) == 12
 
@@ -93,8 +94,10 @@ def test_the_default_is_within_its_size(tmp_path: Path) -> None:
     default = Sizes()
     assert (default.classes, default.side) == (32, 160)
     assert (default.train_per_class * 32, default.eval_per_class * 32) == (2048, 512)
-    sample = [_jpegs._write(tmp_path / "one.jpg", label, 0, default.side) for label in range(32)]
-    assert 5e6 < sum(sample) / 32 * default.files < 60e6
+    for label in range(32):
+        _jpegs._write(tmp_path / f"{label}.jpg", label, 0, default.side)
+    sample = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert 5e6 < sample / 32 * default.files < 60e6
 
 
 def test_files_of_a_class_differ_less_than_classes() -> None:
@@ -131,6 +134,18 @@ def _truncate(folder: Path) -> None:
     image.write_bytes(image.read_bytes()[:-1])
 
 
+def _zero(folder: Path) -> None:
+    image = folder / "train/02/0001.jpg"
+    image.write_bytes(bytes(image.stat().st_size))
+
+
+def _flip(folder: Path) -> None:
+    image = folder / "train/03/0005.jpg"
+    content = bytearray(image.read_bytes())
+    content[len(content) // 2] ^= 1
+    image.write_bytes(content)
+
+
 def _remove(folder: Path) -> None:
     (folder / "eval/03/0007.jpg").unlink()
 
@@ -155,6 +170,8 @@ def _remove_manifest(folder: Path) -> None:
     "damage",
     [
         _truncate,
+        _zero,
+        _flip,
         _remove,
         _spoil_manifest,
         _list_manifest,
@@ -165,7 +182,7 @@ def _remove_manifest(folder: Path) -> None:
 def test_a_damaged_tree_is_made_again(
     tmp_path: Path, small_cache: Path, sizes: Sizes, damage: Callable[[Path], None]
 ) -> None:
-    """A file cut short or gone, a manifest torn or gone: the tree is as it was, and nothing else."""
+    """A file cut short, changed or gone, a manifest torn or gone: the tree is as it was, and no more."""
     folder = _jpegs.make(tmp_path, quietly, sizes)
     damage(folder)
     assert not _jpegs.is_whole(folder, sizes)

@@ -1,0 +1,212 @@
+"""What a generation asks of its processes: how long blocks are, and when one is repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_engine import row
+
+from perfkit.engine import generation as module
+from perfkit.engine.events import Event, ProcessFailed, TurnRepeated
+from perfkit.engine.generation import LONGEST_BLOCK, MOST_REPEATS, Generation
+from perfkit.engine.plan import GenerationPlan
+from perfkit.engine.process import Failed
+from perfkit.engine.results import GenerationResult
+from perfkit.runfolder import RunFolder, StudyFolder
+from perfkit.telemetry.host import HostSnapshot
+from perfkit.telemetry.proc import CpuTimes
+
+FP32, AMP, TF32 = "x/fp32", "x/amp", "x/tf32"
+BLOCK_S = 1.0
+
+
+@dataclass
+class World:
+    """Processes and a machine that do exactly what a test says."""
+
+    asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    """(key, command, arguments), in order."""
+    step_s: float = 0.01
+    foreign_s: Callable[[int], float] = lambda turn: 0.0
+    """CPU seconds of somebody else's beside the n-th block or edge that was timed, from 0."""
+    fails: tuple[str, str] | None = None
+    """(key, command) that ends in a failure."""
+    timed: int = 0
+    now_s: float = 0.0
+    busy_s: float = 0.0
+
+    def snapshot(self, groups: Any = ()) -> HostSnapshot:
+        total_s = 2 * self.now_s + 1
+        return HostSnapshot(
+            t_ns=round(self.now_s * 1e9),
+            booted_s=self.now_s,
+            cpus=(0, 1),
+            cpu=CpuTimes(busy_s=self.busy_s, total_s=total_s),
+        )
+
+    def process(self, folder: RunFolder, key: str) -> Any:
+        return _Process(self, folder, key, len(self.asked))
+
+
+@dataclass
+class _Process:
+    world: World
+    folder: RunFolder
+    key: str
+    pid: int
+    failure: Failed | None = None
+
+    def wait_for(self, event: str, timeout_s: float, *, what: str) -> dict[str, Any]:
+        return {"environment": {}}
+
+    def ask(self, timeout_s: float, do: str, **arguments: Any) -> dict[str, Any]:
+        self.world.asked.append((self.key, do, arguments))
+        if self.world.fails == (self.key, do):
+            self.failure = Failed("oom", "planted")
+            raise self.failure
+        if do in ("block", "edges"):
+            self.world.busy_s += self.world.foreign_s(self.world.timed)
+            self.world.timed += 1
+            self.world.now_s += BLOCK_S
+        return {"step_s": self.world.step_s, **arguments}
+
+    def go_on(self) -> None: ...
+    def stop(self) -> None: ...
+    def end(self) -> None: ...
+    def leave(self) -> None: ...
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a generation in a world of its own; returns its result and the events."""
+
+    def carry_out(
+        world: World, keys: tuple[str, ...] = (FP32,), capacity: int = 0, **plan: Any
+    ) -> tuple[GenerationResult, list[Event]]:
+        monkeypatch.setattr(module, "TrainingProcess", world.process)
+        events: list[Event] = []
+        rows = tuple(map(row, keys))
+        rows = tuple(
+            replace(r, config=replace(r.config, num_workers=1, prefetch_factor=capacity or 1))
+            for r in rows
+        )
+        generation = Generation(
+            StudyFolder.create("bench", root=tmp_path),
+            GenerationPlan(number=1, group=0, rows=rows, **{"palindromes": 1, **plan}),
+            timeout_s=60,
+            gauge=world,  # type: ignore[arg-type]
+            emit=events.append,
+            on_ready=lambda environment: None,
+        )
+        return generation.run(), events
+
+    return carry_out
+
+
+def blocks(world: World) -> list[tuple[str, int]]:
+    return [(key, told["steps"]) for key, do, told in world.asked if do == "block"]
+
+
+def test_three_rows_make_a_palindrome(run: Any) -> None:
+    """A B C C B A, and with two arms A a B b b B a A."""
+    world = World()
+    run(world, (FP32, AMP, TF32))
+    assert [key for key, _ in blocks(world)] == [FP32, AMP, TF32, TF32, AMP, FP32]
+    world = World()
+    run(world, (FP32, AMP), arms=("real", "replay"))
+    arms = [(key, told["arm"]) for key, do, told in world.asked if do == "block"]
+    once = [(key, arm) for key in (FP32, AMP) for arm in ("real", "replay")]
+    assert arms == once + once[::-1]
+
+
+@pytest.mark.parametrize(
+    ("step_s", "capacity", "steps"),
+    [
+        (0.01, 0, 100),  # a second of 10 ms steps
+        (0.03, 0, 34),  # rounded up
+        (2.0, 0, 5),  # never fewer than five
+        (0.01, 120, 240),  # twice what the ready queue holds
+        (0.1, 200, int(LONGEST_BLOCK * 10)),  # but no longer than three times the plan
+    ],
+)
+def test_blocks_are_as_long_as_planned_and_past_the_queue(
+    run: Any, step_s: float, capacity: int, steps: int
+) -> None:
+    """Length by the warm-up's step time, stretched to what a full queue could hide."""
+    world = World(step_s=step_s)
+    run(world, capacity=capacity, block_s=1.0)
+    assert {count for _, count in blocks(world)} == {steps}
+
+
+def test_pinned_steps_are_kept(run: Any) -> None:
+    """--steps decides alone."""
+    world = World(step_s=9.0)
+    run(world, capacity=50, steps=7)
+    assert {count for _, count in blocks(world)} == {7}
+
+
+def test_a_disturbed_block_is_repeated(run: Any) -> None:
+    """Somebody else's load beside the first block: it is run once more, and only the second counts."""
+    world = World(foreign_s=lambda turn: 2.0 if turn == 0 else 0.0)
+    _, events = run(world, spare_s=10.0)
+    assert len(blocks(world)) == 3
+    (repeated,) = [event for event in events if isinstance(event, TurnRepeated)]
+    assert repeated.foreign_cpu_s == pytest.approx(2.0)
+
+
+def test_a_disturbance_that_stays_is_flagged(run: Any) -> None:
+    """After two repeats the block counts as it is."""
+    world = World(foreign_s=lambda turn: 2.0)
+    _, events = run(world, spare_s=100.0, edges=False)
+    assert len(blocks(world)) == 2 * (1 + MOST_REPEATS)
+    assert sum(isinstance(event, TurnRepeated) for event in events) == 2 * MOST_REPEATS
+
+
+def test_disturbed_edges_are_repeated(run: Any) -> None:
+    """The edges of an epoch are timed like blocks: somebody else's load has them timed again."""
+    world = World(foreign_s=lambda turn: 2.0 if turn == 2 else 0.0)
+    _, events = run(world, spare_s=10.0)
+    assert [do for _, do, _ in world.asked].count("edges") == 2
+    assert sum(isinstance(event, TurnRepeated) for event in events) == 1
+
+
+@pytest.mark.parametrize(("spare_s", "run_in_all"), [(0.0, 2), (0.9, 2), (1.5, 3), (2.5, 4)])
+def test_repeats_stay_within_what_is_spare(run: Any, spare_s: float, run_in_all: int) -> None:
+    """A repeat that the budget does not hold is not run."""
+    world = World(foreign_s=lambda turn: 2.0)
+    run(world, spare_s=spare_s)
+    assert len(blocks(world)) == run_in_all
+
+
+def test_a_process_that_failed_is_asked_nothing_more(run: Any) -> None:
+    """The row that fails in its first block has no second, no edges and no end to be told."""
+    world = World(fails=(AMP, "block"))
+    result, events = run(world, (FP32, AMP), examine_seeds={})
+    assert [do for key, do, _ in world.asked if key == AMP] == ["warm_up", "block"]
+    asked = [do for key, do, _ in world.asked if key == FP32]
+    assert asked == ["warm_up", "block", "block", "edges", "examine", "quit"]
+    assert [process.status for process in result.processes] == ["ok", "oom"]
+    assert [event.key for event in events if isinstance(event, ProcessFailed)] == [AMP]
+
+
+def test_what_is_not_planned_is_not_asked(run: Any) -> None:
+    """No edges, no examination, no real epoch: warm-up, blocks and the end."""
+    world = World()
+    run(world, edges=False)
+    assert [do for _, do, _ in world.asked] == ["warm_up", "block", "block", "quit"]
+    world = World()
+    run(world, full_epoch=True, examine_seeds={FP32: (3, 4)})
+    assert [do for _, do, _ in world.asked][3:] == ["edges", "epoch", "examine", "quit"]
+    assert world.asked[-2][2] == {"seeds": [3, 4]}
+
+
+def test_a_generation_has_room_for_four() -> None:
+    """No rows, five rows or no palindrome are a mistake of whoever plans."""
+    rows = tuple(row(f"x/fp32+batch_size={n + 1}") for n in range(5))
+    for wrong in ({"rows": ()}, {"rows": rows}, {"rows": rows[:1], "palindromes": 0}):
+        with pytest.raises(ValueError):
+            GenerationPlan(number=1, group=0, **wrong)  # type: ignore[arg-type]

@@ -1,0 +1,160 @@
+"""From what was asked to a study on disk that can run, and back to it later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perfkit.engine.helpers import Data
+from perfkit.errors import UsageError
+from perfkit.runfolder import read_json, write_json
+from perfkit.study import start
+from perfkit.study.request import BenchRequest
+from perfkit.study.start import ENVIRONMENT_KEYS, RESERVE_S, Prepared
+
+ASKED = BenchRequest(command="perfkit bench", archs=("convnext",), amp=True)
+ENVIRONMENT = {**dict.fromkeys(ENVIRONMENT_KEYS, "as then"), "cores_usable": 2}
+Begin = Callable[..., Prepared]
+
+
+@pytest.fixture
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
+    """Begin a study in a folder of its own; the machine and the data are only said to be there."""
+    monkeypatch.chdir(tmp_path)
+    answer: dict[str, Any] = {"device": "cpu", "environment": ENVIRONMENT}
+    monkeypatch.setattr(start, "survey", lambda device: answer)
+    lengths: dict[str, int] = {}
+    monkeypatch.setattr(
+        start,
+        "prepare",
+        lambda config, emit: Data(path="/data", num_samples=lengths.get(config.arch)),
+    )
+
+    def carry_out(length: int | None = None, **changes: Any) -> Prepared:
+        if length is not None:
+            lengths["convnext"] = length
+        return start.begin(replace(ASKED, **changes), lambda event: None, timeout_s=60)
+
+    return carry_out
+
+
+def test_a_study_is_laid_out_on_disk(begin: Begin, tmp_path: Path) -> None:
+    """Rows, folder and frame: everything that is needed to run it and to go on with it."""
+    prepared = begin(generations=3, steps=7, seed=5, sequential=True, full_epoch=True)
+    plan = prepared.plan
+    assert [row.key for row in plan.rows] == ["convnext/fp32", "convnext/amp"]
+    assert (plan.generations, plan.steps, plan.seed) == (3, 7, 5)
+    assert plan.full_epoch and not plan.side_by_side
+    assert all(row.config.seed == 5 for row in plan.rows)
+    assert prepared.folder.path.resolve().is_relative_to(tmp_path / ".perfkit")
+    assert prepared.frame.environment == ENVIRONMENT
+    assert "2 cores" in prepared.frame.sizes and "/data" in prepared.frame.sizes
+
+
+def test_what_was_begun_can_be_gone_on_with(begin: Begin) -> None:
+    """Read back from its folder, by name or as the latest, the study is the one that was begun."""
+    begun = begin()
+    for name in ("latest", str(begun.folder.path), str(begun.folder.path / "study.json")):
+        resumed = start.resume(name, None)
+        assert (resumed.plan, resumed.frame) == (begun.plan, begun.frame)
+        assert resumed.folder.path.resolve() == begun.folder.path.resolve()
+
+
+def test_a_new_budget_takes_the_place_of_the_old(begin: Begin) -> None:
+    """More time can be given to a study that had too little; nothing else of it changes."""
+    begun = begin()
+    resumed = start.resume("latest", 600.0)
+    assert resumed.frame == replace(begun.frame, budget_s=600.0 - RESERVE_S)
+
+
+@pytest.mark.parametrize("key", ENVIRONMENT_KEYS)
+def test_another_environment_is_refused(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Whatever of the machine or the software has changed is named, with what it was and is."""
+    begin()
+    now = {"device": "cpu", "environment": {**ENVIRONMENT, key: "as now"}}
+    monkeypatch.setattr(start, "survey", lambda device: now)
+    with pytest.raises(UsageError, match=f"{key}: .* then, as now now"):
+        start.resume("latest", None)
+
+
+def test_what_is_no_study_cannot_be_resumed(begin: Begin, tmp_path: Path) -> None:
+    """No folder, an empty one, and a damaged file are usage errors that name the place."""
+    with pytest.raises(UsageError, match="no study"):
+        start.resume("latest", None)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="empty holds no study"):
+        start.resume("empty", None)
+    path = begin().folder.path / "study.json"
+    write_json(path, {**read_json(path), "plan": {"rows": "none"}})
+    with pytest.raises(UsageError, match=r"study\.json: plan\.rows should be a list"):
+        start.resume("latest", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "budget_s"),
+    [
+        ({}, 120),
+        ({"amp": False}, 120),
+        ({"variants": ("bf16", "tf32")}, 240),
+        ({"budget_s": 30.0, "variants": ("bf16",)}, 30),
+    ],
+)
+def test_the_budget_grows_with_the_rows(
+    begin: Begin, changes: dict[str, Any], budget_s: float
+) -> None:
+    """Two minutes for up to two rows, a minute for each from there on, or what was asked for."""
+    assert begin(**changes).frame.budget_s == budget_s - RESERVE_S
+
+
+def test_an_epoch_is_as_long_as_the_dataset(begin: Begin) -> None:
+    """Where a workload brings its own data, an epoch is all of it."""
+    prepared = begin(length=1000)
+    assert {row.config.num_samples for row in prepared.plan.rows} == {1000}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"settings": {"batch_size": 4096}},
+        {"variants": ("batch_size=4096",)},
+        {"sweeps": ("batch_size=32,4096",)},
+    ],
+)
+def test_a_batch_of_more_than_an_epoch_is_refused(
+    begin: Begin, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """It would have to be made smaller in silence, in every row or in one; no study is left behind."""
+    with pytest.raises(UsageError, match="4096 is more than the 2048 samples") as caught:
+        begin(**changes)
+    assert caught.value.hint is not None
+    assert not (tmp_path / ".perfkit").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"archs": ("convnet",)}, "unknown workload 'convnet'"),
+        ({"variants": ("bf61",)}, "unknown variant 'bf61'"),
+        ({"preset": "tale"}, "unknown preset"),
+        ({"settings": {"num_workers": -1}}, "--num-workers is -1"),
+        ({"settings": {"num_threads": 0}}, "--threads is 0"),
+        ({"settings": {"memory_limit_bytes": 0}}, "--memory-limit is 0"),
+    ],
+)
+def test_nothing_is_made_for_what_cannot_be_had(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+) -> None:
+    """A name or a value that does not exist is told before any data is made."""
+
+    def made(*_: Any) -> Data:
+        raise AssertionError("data was made")
+
+    monkeypatch.setattr(start, "prepare", made)
+    with pytest.raises(UsageError, match=message):
+        begin(**changes)
