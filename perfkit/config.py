@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Parallel = Literal["none", "dp", "ddp"]
+Malloc = Literal["default", "keep"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,8 @@ class RunConfig:
     """Epochs that one-time costs (compile, first batch) are spread over."""
     num_threads: int = 1
     """Torch's intra-operator threads in the training process."""
+    malloc: Malloc = "default"
+    """What glibc's allocator does with freed host memory: `keep` it, or give much of it back (`default`)."""
     seed: int = 0
     data: str = "jpeg"
     """`jpeg` (generated once into the cache), `folder:PATH` (class folders of images) or `memory`
@@ -86,6 +89,9 @@ class RunConfig:
             raise ValueError("devices is empty: name at least one")
         if self.parallel not in ("none", "dp", "ddp"):
             raise ValueError(f"parallel is {self.parallel!r}: it should be none, dp or ddp")
+
+        if self.malloc not in ("default", "keep"):
+            raise ValueError(f"malloc is {self.malloc!r}: it should be default or keep")
 
     @property
     def device(self) -> str:

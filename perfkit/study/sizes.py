@@ -50,7 +50,13 @@ def base_config(machine: Machine, arch: str) -> RunConfig:
         )
     # training and loading share the cores: without room for both every figure would be contention
     workers = 1 if machine.cores < 4 else min(4, machine.cores // 4)
-    return replace(config, num_workers=workers, num_threads=max(1, machine.cores - workers))
+    return replace(
+        config,
+        num_workers=workers,
+        num_threads=max(1, machine.cores - workers),
+        # chance would decide otherwise whether a process has its memory zeroed anew at every step
+        malloc="keep",
+    )
 
 
 def chosen(machine: Machine, config: RunConfig) -> str:
@@ -61,6 +67,7 @@ def chosen(machine: Machine, config: RunConfig) -> str:
         f" {config.num_samples} samples an epoch, {config.num_workers} loader"
         f" worker{'' if config.num_workers == 1 else 's'}, {config.num_threads} torch"
         f" thread{'' if config.num_threads == 1 else 's'}"
+        + (", freed memory kept (malloc=keep)" if config.malloc == "keep" else "")
     )
 
 

@@ -4,9 +4,9 @@
 
 It reads a RunConfig and writes JSON lines: `{"event": "progress", "done", "total", "path"}` any number
 of times, then `{"event": "done", "path", "num_samples"}` or `{"event": "failed", "message", "hint",
-"exit_code"}`. A workload's file may have `prepare(config, progress) -> path`. A stranger's workload is then
-built once, so that what its contract lacks is told before anything is measured, and its dataset's length
-known: an epoch of it.
+"exit_code"}`. A workload's file may have `prepare(config, progress) -> path` and `num_samples(config)`,
+None where the configuration decides. One without the second is built once, so that what its contract lacks
+is told before anything is measured, and its dataset's length known: an epoch of it.
 """
 
 from __future__ import annotations
@@ -43,9 +43,8 @@ def main() -> None:
         module, _ = discovery.load_workload(config.arch)
         prepare = getattr(module, "prepare", None)
         path = None if prepare is None else _prepared(prepare, config, progress)
-        # the built-in ones have as many samples as the configuration asks for
-        own = not module.__name__.startswith("perfkit.")
-        tell("done", path=path, num_samples=_length(config) if own else None)
+        count = getattr(module, "num_samples", _length)
+        tell("done", path=path, num_samples=count(config))
     except PerfkitError as error:
         tell("failed", message=error.message, hint=error.hint, exit_code=error.exit_code)
 

@@ -16,7 +16,7 @@ from perfkit.config import RunConfig
 from perfkit.errors import UsageError
 from perfkit.training.failures import CannotRun
 from perfkit.training.probe.device import device_info
-from perfkit.training.probe.memory import limit_memory
+from perfkit.training.probe.memory import keep_freed_memory, limit_memory
 from perfkit.training.workload import Workload
 
 _NEEDED = {
@@ -42,6 +42,7 @@ class Training:
         _refuse_what_cannot_run(config)
         if config.memory_limit_bytes is not None:
             limit_memory(self.device, config.memory_limit_bytes)
+        self._keeps_memory = config.malloc == "keep" and keep_freed_memory()
         torch.set_num_threads(config.num_threads)
         torch.manual_seed(config.seed)
         self.workload = make_workload(config)
@@ -83,7 +84,7 @@ class Training:
 
     def effective(self) -> dict[str, str]:
         """What torch says is in force, by the variants that were applied."""
-        found: dict[str, str] = {}
+        found = {"malloc": "keep" if self._keeps_memory else "default"}
         for name, _ in self.config.variants:
             found |= variants.get(name).read_back(self)
         return found

@@ -6,6 +6,8 @@ or allocator does not count it), `not_on_this_os`, `no_permission`, `no_data`.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ import torch
 from perfkit.training.failures import CannotRun
 
 PROC = Path("/proc")
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _FROM_ALLOCATOR = {
     "peak_allocated_bytes": "allocated_bytes.all.peak",
     "peak_reserved_bytes": "reserved_bytes.all.peak",
@@ -66,6 +69,24 @@ def reset_peaks(device: torch.device | str) -> None:
     """Begin the device's peaks anew. For trainings of our own only: a process has one set."""
     if torch.device(device).type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
+
+
+def keep_freed_memory() -> bool:
+    """Have glibc keep what is freed instead of giving it back to the kernel, from now on.
+
+    Blocks of any size come from the heap (M_MMAP_MAX 0), whose end is not given back below 2 GiB of free
+    space (M_TRIM_THRESHOLD); mallopt(3). A process that is told otherwise by MALLOC_ variables is let be.
+
+    Returns:
+        Whether that is so now; False where there is no glibc.
+    """
+    if any(name.startswith("MALLOC_") for name in os.environ):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def limit_memory(device: torch.device, limit_bytes: int) -> None:

@@ -83,6 +83,15 @@ def unreadable(path: str, error: Exception) -> str:
     return f"cannot read image {path}: {why}"
 
 
+def num_samples(config: RunConfig) -> int | None:
+    """Return how many images there are to train on; None where there are as many as are asked for.
+
+    Raises:
+        UsageError: they are not there.
+    """
+    return None if _own_folder(config) is None else len(find(config).train)
+
+
 def find(config: RunConfig) -> Split:
     """List the images of a configuration, in an order that depends on their names alone.
 
@@ -95,7 +104,7 @@ def find(config: RunConfig) -> Split:
 
 def _own_folder(config: RunConfig) -> Path | None:
     kind, _, path = config.data.partition(":")
-    if config.data == "jpeg":
+    if config.data in ("jpeg", MEMORY):
         return None
     if kind != "folder" or not path:
         raise UsageError(f"unknown data {config.data!r}", hint="use jpeg, folder:PATH or memory")

@@ -141,8 +141,10 @@ def datasets(config: RunConfig) -> tuple[Samples, Samples, int]:
             _jpegs.Sizes().classes,
         )
     split = _files.find(config)
+    # a folder is evaluated as a whole, as training on it would
+    held_out = config.eval_samples if config.data == "jpeg" else len(split.eval)
     return (
         Images(split.train, config.num_samples, TrainCrop(config.image_size)),
-        Images(split.eval, config.eval_samples, EvalCrop(config.image_size)),
+        Images(split.eval, held_out, EvalCrop(config.image_size)),
         len(split.classes),
     )

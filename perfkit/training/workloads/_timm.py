@@ -15,6 +15,9 @@ from perfkit.config import RunConfig
 from perfkit.errors import UsageError
 from perfkit.training.workload import Workload
 from perfkit.training.workloads import _embedding, _files, _jpegs
+from perfkit.training.workloads._files import num_samples
+
+__all__ = ["factory", "num_samples", "prepare"]
 
 
 def prepare(config: RunConfig, progress: _jpegs.Progress) -> str | None:

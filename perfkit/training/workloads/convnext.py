@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from perfkit.config import RunConfig
 from perfkit.training.workload import Workload
 from perfkit.training.workloads import _embedding
-from perfkit.training.workloads._files import prepare
+from perfkit.training.workloads._files import num_samples, prepare
 
-__all__ = ["factory", "prepare"]
+__all__ = ["factory", "num_samples", "prepare"]
 
 LAYER_SCALE = 1e-6
 MOST_DROPPED = 0.1
