@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import typer
@@ -38,8 +37,10 @@ def _perfkit(
 
 def _register() -> None:
     from perfkit.cli.bench import bench
+    from perfkit.cli.report import report
 
     app.command()(bench)
+    app.command()(report)
 
 
 _register()
@@ -59,10 +60,6 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         code = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # the reader of our output has left; nothing of ours went wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:
         code = _usage_or_bug(error)
     sys.exit(code if isinstance(code, int) else 0)
@@ -84,8 +81,8 @@ def _usage_or_bug(error: Exception) -> int:
             # no command at all: typer has shown the help
             return code
         sys.stderr.write(f"error: {text}\n")
-        if context is not None:
-            sys.stderr.write(f"hint: {context.command_path} --help lists what there is\n")
+        command = "perfkit" if context is None else context.command_path
+        sys.stderr.write(f"hint: {command} --help lists what there is\n")
         return code
     import traceback
 

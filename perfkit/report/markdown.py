@@ -1,0 +1,208 @@
+"""A Document as Markdown for a pull request: the answer, the table, and everything a doubter asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from rich.cells import cell_len
+
+from perfkit import units
+from perfkit.document import Document, Row
+from perfkit.report.columns import Column, columns, on_device, plain
+from perfkit.report.escaping import block, code, link, text
+from perfkit.report.remarks import Remark, notes, remarks
+from perfkit.report.runs import Pictures, Run
+from perfkit.report.sentences import meaning
+
+_ELSEWHERE = ("Epoch", "Step", "Warning", "Not available", "Try next")
+"""Remarks that have a section or a table of their own; the others tell how it was measured."""
+_SOFTWARE = ("os", "driver", "torch_cuda", "torch_hip", "cudnn", "device_capability", "bf16_native")
+"""Of the environment, what the machine's own line leaves out."""
+
+
+def report(runs: Sequence[Run], pictures: Sequence[Pictures] = ()) -> str:
+    """Return one section per run.
+
+    Args:
+        pictures: of each run, in the runs' order; none where the Markdown stands alone.
+    """
+    sections = zip_longest(runs, pictures, fillvalue=Pictures())
+    return "\n".join(_section(run, drawn, len(runs) > 1) for run, drawn in sections)  # type: ignore[arg-type]
+
+
+def heading(run: Run, *, named: bool) -> str:
+    """Return the heading of a run, with its name where there are several."""
+    title = f"## perfkit {text(run.document.kind)}"
+    return f"{title}: {code(run.name)}" if named else title
+
+
+def answer(document: Document) -> str:
+    """Return the answer in its sentences, in bold: it is all that many read."""
+    return f"**{text(meaning(document))}**"
+
+
+def main_table(rows: Sequence[Row]) -> str:
+    """Return the table that the console shows."""
+    shown = columns(rows)
+    titles = [_title(column, rows) for column in shown]
+    keys, others = shown[0].cells, [[text(cell) for cell in c.cells] for c in shown[1:]]
+    cells = zip([code(key) for key in keys], *others, strict=True)
+    return table(titles, [column.is_number for column in shown], cells)
+
+
+def bullets(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return a list of labels and what they say; both are Markdown already."""
+    return "\n".join(f"- {label}: {said}" for label, said in pairs)
+
+
+def warnings(found: Sequence[Remark]) -> list[tuple[str, str]]:
+    """Return the warnings among remarks, as labels and texts."""
+    return [(f"**{one.label}**", text(one.text)) for one in found if one.label == "Warning"]
+
+
+def table(titles: Sequence[str], is_number: Sequence[bool], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of cells that are Markdown already, aligned for who reads it as text."""
+    cells = [list(titles), *map(list, rows)]
+    widths = [max(3, *(cell_len(row[i]) for row in cells)) for i in range(len(titles))]
+    rule = [
+        "-" * (w - 1) + ":" if number else "-" * w
+        for w, number in zip(widths, is_number, strict=True)
+    ]
+    lines = []
+    for row in [cells[0], rule, *cells[1:]]:
+        padded = []
+        for cell, width, number in zip(row, widths, is_number, strict=True):
+            space = " " * (width - cell_len(cell))
+            padded.append(space + cell if number else cell + space)
+        lines.append(f"| {' | '.join(padded)} |")
+    return "\n".join(lines)
+
+
+def _section(run: Run, pictures: Pictures, named: bool) -> str:
+    document = run.document
+    found = remarks(document)
+    noted = [(code(row.key), text(said)) for row in document.rows for said in notes(row)]
+    tried = [one.text for one in found if one.label == "Try next"]
+    parts = [
+        heading(run, named=named),
+        answer(document),
+        main_table(document.rows),
+        bullets([*noted, *warnings(found)]),
+        *_plots(pictures),
+        *_parts_of_the_time(document),
+        *(["### What to try", "\n".join(f"- {text(said)}" for said in tried)] if tried else []),
+        "### How it was measured",
+        bullets([*_measured(document, found), *_missing(found, pictures)]),
+        "### Make it again",
+        block(document.command, "sh"),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _title(column: Column, rows: Sequence[Row]) -> str:
+    unit = {
+        "Speed-up": "of the epoch, 95 %",
+        "Peak memory": f"{column.unit}, {'device' if on_device(rows) else 'host'}",
+    }.get(column.title, column.unit)
+    return f"{column.title} ({unit})" if unit else column.title
+
+
+def _plots(pictures: Pictures) -> list[str]:
+    if not pictures.drawn:
+        return []
+    shown = [
+        f"![{text(one.title)}]({link(one.file_name)})\n\n{text(one.title)}: {text(one.caption)}"
+        for one in pictures.drawn
+    ]
+    return ["### Plots", *shown]
+
+
+def _parts_of_the_time(document: Document) -> list[str]:
+    """Tables of what an epoch and a step consist of, in the rows that were measured."""
+    epochs = [(row, row.epoch_parts_s) for row in document.rows if row.epoch_parts_s]
+    steps = [(row, row.phases_s) for row in document.rows if row.phases_s]
+    said = []
+    if epochs:
+        said += ["One epoch, forecast from its parts:", _shares(epochs, "")]
+    if steps:
+        asynchronous = document.environment.get("device_type") not in ("cpu", None)
+        clock = (
+            ", on the host's clock (a call that the device still works on counts until it returns)"
+        )
+        said += [f"One step, mean of its phases{clock if asynchronous else ''}:"]
+        said += [_shares(steps, "exposed wait" if asynchronous else "")]
+    return ["### Where the time goes", *said] if said else []
+
+
+def _shares(parts: Sequence[tuple[Row, dict[str, float]]], extra: str) -> str:
+    """A table of seconds and shares; `extra` names a column for what the device idled for its batch."""
+    names = list(dict.fromkeys(name for _, mine in parts for name in mine))
+    scale, unit = units.time_unit([sum(mine.values()) for _, mine in parts])
+    titles = ["Configuration", *(f"{plain(name).replace('_', ' ')} ({unit})" for name in names)]
+    rows = []
+    for row, mine in parts:
+        total = sum(mine.values())
+        cells = [code(row.key), *(_part(mine.get(name), total, scale) for name in names)]
+        rows.append([*cells, *([_part(row.exposed_wait_s, total, scale)] if extra else [])])
+    titles += [f"{extra} ({unit})"] if extra else []
+    return table([text(title) for title in titles], [False] + [True] * (len(titles) - 1), rows)
+
+
+def _part(value_s: float | None, total_s: float, scale: float) -> str:
+    if value_s is None:
+        return units.MISSING
+    share = f" ({units.share(value_s / total_s)})" if total_s > 0 else ""
+    return f"{units.significant(value_s / scale)}{share}"
+
+
+def _measured(document: Document, found: Sequence[Remark]) -> list[tuple[str, str]]:
+    environment = document.environment
+    settings = [
+        f"{code(name)} {text(_value(value))}"
+        for name, value in document.base.items()
+        if value is not None
+    ]
+    software = [
+        f"{text(name.replace('_', ' '))} {text(_value(environment[name]))}"
+        for name in _SOFTWARE
+        if environment.get(name) is not None
+    ]
+    variables = environment.get("variables")
+    if isinstance(variables, dict):
+        software += [f"{code(name)}={text(_value(value))}" for name, value in variables.items()]
+    pairs = [
+        ("Started", text(document.created)),
+        *((one.label, text(one.text)) for one in found if one.label not in _ELSEWHERE),
+        ("Software", ", ".join(software)),
+        ("Settings of all rows", ", ".join(settings)),
+        *_read_back(document.rows),
+    ]
+    return [(f"**{label}**", said) for label, said in pairs if said]
+
+
+def _read_back(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """What torch said its settings were, once for all rows that agree."""
+    by_setting: dict[str, list[str]] = {}
+    for row in rows:
+        if row.effective:
+            said = ", ".join(f"{name.replace('_', ' ')} {v}" for name, v in row.effective.items())
+            by_setting.setdefault(text(said), []).append(code(row.key))
+    return [
+        ("Read back from torch", f"{', '.join(keys)}: {said}") for said, keys in by_setting.items()
+    ]
+
+
+def _missing(found: Sequence[Remark], pictures: Pictures) -> list[tuple[str, str]]:
+    missing = [text(one.text) for one in found if one.label == "Not available"]
+    missing += [f"plot of {text(title.lower())}: {text(why)}" for title, why in pictures.left_out]
+    return [("**Not available**", said) for said in missing]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_value, value))
+    return str(value)

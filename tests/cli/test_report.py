@@ -1,0 +1,247 @@
+"""`perfkit report`: which run is meant, where the report goes, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from report_documents import INTERRUPTED, TWO_ROWS
+from report_study import make, wavy
+
+from perfkit import document as documents
+from perfkit.cli.main import main
+from perfkit.document import SCHEMA_VERSION, Document
+
+Told = tuple[object, str, str]
+STEPS = {"convnext/fp32": [wavy(20), wavy(20)], "convnext/amp": [wavy(20), wavy(20)]}
+
+
+@pytest.fixture
+def report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Told]:
+    """Run `perfkit report` in a folder with one study; exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / ".perfkit" / "20260101T000000Z-bench", TWO_ROWS, STEPS)
+
+    def run(*arguments: str) -> Told:
+        monkeypatch.setattr(sys, "argv", ["perfkit", "report", *arguments])
+        with pytest.raises(SystemExit) as leave:
+            main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return leave.value.code, said.out, said.err
+
+    return run
+
+
+def add(name: str, shown: Document) -> None:
+    """Add a study to the folder."""
+    make(Path(".perfkit") / name, shown)
+
+
+def test_without_a_name_the_latest_goes_to_stdout(report: Callable[..., Told]) -> None:
+    """No RUN and no file: Markdown without plots, nothing on stderr, nothing written."""
+    add("20260102T000000Z-bench", replace(TWO_ROWS, command="perfkit bench --later"))
+    code, out, err = report()
+    assert (code, err) == (0, "")
+    assert out.startswith("## perfkit bench\n") and "--later" in out
+    assert "![" not in out
+    assert os.listdir() == [".perfkit"]
+    assert report("latest") == report() == report("-o", "-")
+
+
+def test_markdown_comes_with_plots_beside_it(report: Callable[..., Told]) -> None:
+    """Every image that is linked lies beside the file, and stderr names what was written."""
+    Path("out").mkdir()
+    code, out, err = report("latest", "-o", "out/report.md")
+    assert (code, out) == (0, "")
+    text = Path("out/report.md").read_text(encoding="utf-8")
+    names = [f"report-{name}.png" for name in ("epoch-time", "memory", "phases", "step-times")]
+    assert sorted(os.listdir("out")) == sorted([*names, "report.md"])
+    for name in names:
+        assert f"]({name})" in text
+        assert f"wrote out/{name}\n" in err
+    assert err.endswith("wrote out/report.md\n")
+
+
+@pytest.mark.parametrize("form", ["folder", "document", "copy"])
+def test_a_run_is_a_folder_or_a_file(report: Callable[..., Told], form: str) -> None:
+    """A study by its folder or its document has its steps; a Document elsewhere has none, and says so."""
+    study = Path(".perfkit/20260101T000000Z-bench")
+    Path("copy.json").write_bytes((study / "document.json").read_bytes())
+    name = {"folder": str(study), "document": str(study / "document.json"), "copy": "copy.json"}[
+        form
+    ]
+    assert report(name, "-o", "report.md")[0] == 0
+    text = Path("report.md").read_text(encoding="utf-8")
+    assert Path("report-step-times.png").exists() == (form != "copy")
+    assert ("plot of step times over the run: the document does not lie" in text) == (
+        form == "copy"
+    )
+
+
+def test_several_runs_are_sections(report: Callable[..., Told]) -> None:
+    """Sections in the order of the arguments, each with plots of its own."""
+    add("20260102T000000Z-bench", INTERRUPTED)
+    code, _, _ = report("latest", ".perfkit/20260101T000000Z-bench", "-o", "both.md")
+    text = Path("both.md").read_text(encoding="utf-8")
+    assert code == 0
+    first, second = (f"`2026010{day}T000000Z-bench`" for day in (2, 1))
+    assert 0 < text.index(first) < text.index("both-1-epoch-time.png") < text.index(second)
+    assert text.index(second) < text.index("both-2-epoch-time.png")
+    assert Path("both-1-phases.png").exists() and Path("both-2-step-times.png").exists()
+
+
+def test_csv_by_name_or_by_flag(report: Callable[..., Told]) -> None:
+    """A name that ends in .csv asks for CSV; on stdout a flag does."""
+    assert report("-o", "rows.csv")[0] == 0
+    _, out, _ = report("--format", "csv")
+    assert Path("rows.csv").read_text(encoding="utf-8") == out
+    assert list(pd.read_csv(io.StringIO(out))["key"]) == ["convnext/fp32", "convnext/amp"]
+    assert os.path.exists("rows-epoch-time.png") is False
+
+
+def test_a_summary_is_added_to_the_page(report: Callable[..., Told]) -> None:
+    """A CI job's steps share a file: what stands there stays, and a summary has no plots."""
+    page = Path("page")
+    page.write_text("before\n")
+    assert report("--format", "summary", "-o", "page")[0] == 0
+    _, out, _ = report("--format", "summary")
+    assert page.read_text(encoding="utf-8") == f"before\n\n{out}"
+    assert report("--format", "summary", "-o", "new.md")[0] == 0
+    assert Path("new.md").read_text(encoding="utf-8") == out
+    assert not list(Path().glob("*.png"))
+
+
+def test_the_flag_goes_before_the_name(report: Callable[..., Told]) -> None:
+    """--format decides, whatever the file is called."""
+    assert report("--format", "markdown", "-o", "report.html")[0] == 0
+    assert Path("report.html").read_text(encoding="utf-8").startswith("## perfkit bench")
+
+
+def test_a_report_is_replaced_whole(report: Callable[..., Told]) -> None:
+    """An older report is gone, and no temporary file stays."""
+    Path("report.md").write_text("old " * 100_000)
+    assert report("-o", "report.md")[0] == 0
+    assert "old old" not in Path("report.md").read_text(encoding="utf-8")
+    assert not [name for name in os.listdir() if name.startswith(".report")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["nowhere"], "there is no study nowhere", "latest"),
+        (["empty"], "empty holds no answer", "--resume empty"),
+        (["damaged.json"], "damaged.json is not JSON", "--json wrote"),
+        (["other.json"], "not a perfkit document", "--json wrote"),
+        (["later.json"], f"reads up to {SCHEMA_VERSION}", "a later one"),
+        (["norows.json"], "has no rows", "perfkit bench"),
+        (["latest", "-o", "nowhere/report.md"], "no such folder", "report.md"),
+        (["latest", "-o", "empty"], "is a folder", "report.md"),
+        (["latest", "-o", "report.html"], "end in .html", "--format"),
+        (["latest", "--format", "html"], "no such format", "markdown, csv, summary"),
+        (["latest", "-o", "damaged.json/report.md"], "no such folder", "report.md"),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    report: Callable[..., Told], arguments: list[str], message: str, hint: str
+) -> None:
+    """A message, a hint, exit code 2, and nothing written."""
+    Path("empty").mkdir()
+    text = documents.dumps(TWO_ROWS)
+    Path("damaged.json").write_text(text[:200])
+    Path("other.json").write_text("{}")
+    Path("later.json").write_text(json.dumps({**json.loads(text), "schema_version": 99}))
+    Path("norows.json").write_text(documents.dumps(replace(TWO_ROWS, kind="doctor", rows=())))
+    before = sorted(os.listdir())
+    code, out, err = report(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ") and message in err.split("\n")[0]
+    assert err.split("\n")[1].startswith("hint: ") and hint in err.split("\n")[1]
+    assert sorted(os.listdir()) == before
+
+
+def test_no_study_at_all(report: Callable[..., Told], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder where nothing was measured, the hint is to measure."""
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    code, _, err = report()
+    assert code == 2
+    assert "there is no study" in err and "hint: run `perfkit bench` first" in err
+
+
+def test_a_folder_without_permission(
+    report: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a user may not write, the answer comes before any work is done."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    code, _, err = report("-o", "report.md")
+    assert code == 2
+    assert "you may not write to" in err and "hint:" in err
+
+
+def test_a_full_disk_is_no_traceback(report: Callable[..., Told]) -> None:
+    """What cannot be added to is told with the reason."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    code, _, err = report("--format", "summary", "-o", "/dev/full")
+    assert code == 1
+    assert "error: cannot write /dev/full: No space left on device" in err
+
+
+def _in_process(folder: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[bytes]:
+    code = "import sys; from perfkit.cli.main import main; sys.argv = ['perfkit', *sys.argv[1:]]; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, "report", *arguments],
+        cwd=folder,
+        env={**os.environ, **extra},
+        capture_output=True,
+    )
+
+
+def test_stdout_of_another_encoding_gets_utf8(tmp_path: Path) -> None:
+    """Where stdout is said to be ASCII, Markdown is what it is in a file."""
+    make(tmp_path / ".perfkit" / "20260101T000000Z-bench", TWO_ROWS)
+    done = _in_process(tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "1.34× as fast" in done.stdout.decode("utf-8")
+
+
+def test_a_reader_that_has_left_is_no_error(tmp_path: Path) -> None:
+    """`perfkit report | head -1` ends quietly."""
+    make(tmp_path / ".perfkit" / "20260101T000000Z-bench", TWO_ROWS)
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as gone:
+        done = subprocess.run(
+            [sys.executable, "-m", "perfkit", "report"],
+            cwd=tmp_path,
+            stdout=gone,
+            stderr=subprocess.PIPE,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_text_alone_loads_no_plots(tmp_path: Path) -> None:
+    """Markdown to stdout needs neither matplotlib nor pandas."""
+    make(tmp_path / ".perfkit" / "20260101T000000Z-bench", TWO_ROWS)
+    code = (
+        "import sys\n"
+        "sys.argv = ['perfkit', 'report']\n"
+        "from perfkit.cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit as leave:\n    assert not leave.code\n"
+        "sys.stderr.write(str([m for m in ('matplotlib', 'pandas', 'torch') if m in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "[]")

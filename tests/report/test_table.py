@@ -1,0 +1,105 @@
+"""Rows as CSV: pandas reads back what the Document holds, one line per row."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from report_documents import DOCUMENTS, FOUR_ROWS, ON_GPU, TWO_ROWS, document, reference
+from stored_values import documents as any_document
+
+from perfkit.document import Document
+from perfkit.report import table
+from perfkit.report.runs import Run
+
+
+def read(*shown: Document) -> pd.DataFrame:
+    """What pandas makes of the CSV of Documents."""
+    runs = [Run(name=f"run{number}", document=one) for number, one in enumerate(shown)]
+    return pd.read_csv(io.StringIO(table.report(runs)))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_round_trip(name: str) -> None:
+    """Keys, statuses, times, intervals, phases and bytes come back exactly; missing ones as missing."""
+    shown = DOCUMENTS[name]
+    found = read(shown)
+    assert list(found["key"]) == [row.key for row in shown.rows]
+    assert list(found["status"]) == [row.status for row in shown.rows]
+    for number, row in enumerate(shown.rows):
+        line = found.iloc[number]
+        exact = {
+            "epoch_time_s": row.epoch_time_s and row.epoch_time_s.value,
+            "epoch_time_low_s": row.epoch_time_s and row.epoch_time_s.low,
+            "step_time_s": row.step_time_s and row.step_time_s.median,
+            "step_time_p90_s": row.step_time_s and row.step_time_s.p90,
+            "samples_per_sec": row.samples_per_sec,
+            "speedup": row.speedup and row.speedup.value,
+            "speedup_high": row.speedup and row.speedup.high,
+            "peak_rss_bytes": row.peak_rss_bytes,
+            "peak_allocated_bytes": row.peak_allocated_bytes,
+            **{f"phase_{phase}_s": value for phase, value in row.phases_s.items()},
+            **{f"epoch_part_{part}_s": value for part, value in row.epoch_parts_s.items()},
+        }
+        for column, value in exact.items():
+            got = line[column]
+            assert pd.isna(got) if value is None else got == value, column
+
+
+def test_whole_numbers_stay_whole() -> None:
+    """Bytes are no floats, not even in a column where a row has none."""
+    text = table.report([Run(name="run", document=FOUR_ROWS)])
+    assert f",{612 * 2**20}," in text
+    assert f"{612 * 2**20}.0" not in text
+
+
+def test_several_runs_share_a_table() -> None:
+    """A column that one run lacks is empty there; every line says whose it is."""
+    found = read(TWO_ROWS, ON_GPU)
+    assert list(found["run"]) == ["run0"] * 2 + ["run1"] * 3
+    assert list(found["environment_device_name"][[0, 2]]) == [
+        "Example CPU @ 2.5 GHz",
+        "Example GPU",
+    ]
+    assert found["environment_device_memory_bytes"].isna().tolist() == [True] * 2 + [False] * 3
+
+
+def test_notes_lists_and_reasons_are_cells() -> None:
+    """What is not one number is one text."""
+    first = reference(generation_epoch_time_s=(1.5, 2.5), effective={"autocast_dtype": "off"})
+    line = read(document(first, TWO_ROWS.rows[1], base={"devices": ["cuda:0", "cuda:1"]})).iloc[0]
+    assert line["generation_epoch_time_s"] == "1.5; 2.5"
+    assert line["effective_autocast_dtype"] == "off"
+    assert line["base_devices"] == "cuda:0; cuda:1"
+    assert "mfu=unknown_peak" in line["unavailable"]
+    assert "emulated_bf16: bfloat16 is emulated" in read(TWO_ROWS).iloc[1]["notes"]
+
+
+def test_columns_say_their_unit() -> None:
+    """Every measured number has its unit as the end of its column's name."""
+    names = table.frame([Run(name="run", document=TWO_ROWS)]).columns
+    assert {"epoch_time_s", "epoch_time_high_s", "phase_forward_s", "epoch_part_steps_s"} <= set(
+        names
+    )
+    assert not [name for name in names if "time" in name and not name.endswith("_s")]
+
+
+def test_a_spreadsheet_computes_nothing() -> None:
+    """A name that begins like a formula is text; a negative number is still a number."""
+    evil = replace(TWO_ROWS.rows[0], key='=HYPERLINK("x")/fp32', arch='=HYPERLINK("x")')
+    text = table.report([Run(name="+run", document=replace(TWO_ROWS, rows=(evil,)))])
+    assert text.split("\n")[1].startswith("'+run,")
+    assert ",\"'=HYPERLINK(" in text
+    assert ",=" not in text and ',"=' not in text
+
+
+@given(any_document)
+def test_any_document_is_one_line_per_row(shown: Document) -> None:
+    """Whatever texts and numbers a Document holds, pandas reads as many rows with the keys they have."""
+    text = table.report([Run(name="run", document=shown)])
+    if shown.rows:
+        assert len(text.splitlines()) == 1 + len(shown.rows)
+        assert len(pd.read_csv(io.StringIO(text))) == len(shown.rows)
