@@ -16,8 +16,11 @@ OUT_OF_MEMORY = ("oom", "killed")
 """The kernel kills, and some libraries abort, where an allocation fails."""
 
 
-def fits(folder: Path, config: RunConfig, *, timeout_s: float) -> bool:
+def fits(folder: Path, config: RunConfig, *, timeout_s: float, rehearse: bool) -> bool:
     """Run a few steps in a process of its own, whose folder is removed when it fits.
+
+    Args:
+        rehearse: run all that a generation runs instead: warm-up and the edges of an epoch, too.
 
     Raises:
         PerfkitError: it failed of something else than memory.
@@ -26,6 +29,9 @@ def fits(folder: Path, config: RunConfig, *, timeout_s: float) -> bool:
     try:
         process.wait_for("ready", timeout_s, what="start")
         process.ask(timeout_s, "try", steps=STEPS)
+        if rehearse:
+            process.ask(timeout_s, "warm_up", seconds=0.0)
+            process.ask(timeout_s, "edges")
     except Failed as failure:
         if failure.status in OUT_OF_MEMORY:
             return False

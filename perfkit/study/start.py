@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from perfkit import discovery, variants
@@ -131,12 +133,20 @@ def _with_largest_batch(
             )
         searched = replace(searched, memory_limit_bytes=int(available * HOST_SHARE))
 
-    def try_batch(size: int) -> bool:
-        emit(Trying(size))
-        config = replace(searched, batch_size=size)
-        return fits(folder.path / "trials" / str(size), config, timeout_s=timeout_s)
+    numbers = itertools.count(1)
 
-    found = largest_batch(try_batch, start=searched.batch_size, most=searched.num_samples)
+    def try_batch(size: int, *, rehearse: bool = False) -> bool:
+        emit(Trying(size))
+        path = folder.path / "trials" / f"{next(numbers)}-{size}"
+        config = replace(searched, batch_size=size)
+        return fits(path, config, timeout_s=timeout_s, rehearse=rehearse)
+
+    found = largest_batch(
+        try_batch,
+        partial(try_batch, rehearse=True),
+        start=searched.batch_size,
+        most=searched.num_samples,
+    )
     scale_lr = variants.get("scale_lr")
     sized_bases = [
         replace(base, batch_size=min(found.batch_size, base.num_samples)) for base in bases

@@ -20,9 +20,10 @@ def test_it_is_within_five_per_cent_of_the_truth(start: int, room: int, most: in
         tried.append(size)
         return size <= truth
 
-    found = largest_batch(fits, start=start, most=most)
+    found = largest_batch(fits, lambda size: size <= truth, start=start, most=most)
     assert found.batch_size <= truth
-    assert found.trials == len(tried) == len(set(tried))
+    assert found.trials == len(tried) + 1
+    assert len(tried) == len(set(tried))
     assert max(tried) <= max(most, start)
     if found.too_large is None:
         assert found.batch_size == max(most, start)
@@ -34,14 +35,24 @@ def test_it_is_within_five_per_cent_of_the_truth(start: int, room: int, most: in
 
 def test_the_sentence_states_the_margin() -> None:
     """Both sizes between which the truth lies, and what was left free."""
-    found = largest_batch(lambda size: size <= 1000, start=16, most=4096)
+    found = largest_batch(lambda size: size <= 1000, lambda size: True, start=16, most=4096)
     assert found.batch_size == int(found.fit * (1 - HEADROOM_SHARE))
     for number in (found.batch_size, found.fit, found.too_large):
         assert str(number) in found.sentence()
-    assert "all the samples" in largest_batch(lambda size: True, start=16, most=64).sentence()
+    everything = largest_batch(lambda size: True, lambda size: True, start=16, most=64)
+    assert "all the samples" in everything.sentence()
+    assert everything.batch_size == 64
+
+
+def test_it_goes_down_until_a_rehearsal_fits() -> None:
+    """What a few steps fit into, a whole generation may not."""
+    found = largest_batch(lambda size: size <= 1000, lambda size: size <= 950, start=16, most=4096)
+    assert 950 * (1 - HEADROOM_SHARE) - 1 <= found.batch_size <= 950
+    with pytest.raises(UsageError, match="batch 16 does not fit"):
+        largest_batch(lambda size: size <= 20, lambda size: False, start=16, most=4096)
 
 
 def test_a_start_that_does_not_fit_is_a_usage_error() -> None:
     """There is nothing to search then."""
     with pytest.raises(UsageError, match="batch 16 does not fit"):
-        largest_batch(lambda size: False, start=16, most=64)
+        largest_batch(lambda size: False, lambda size: False, start=16, most=64)
