@@ -114,6 +114,9 @@ def base_settings(
     settings = {**(preset.settings if preset else {}), **given}
     settings["cache_dir"] = str(cache_dir())
     settings["seed"] = request.seed
+    if request.largest_batch or settings.get("memory_limit_bytes") is not None:
+        # kept memory fragments: 900 samples fit into a limit one time, and 780 did not the next
+        settings["malloc"] = "default"
     if "batch_size" in settings:
         settings["lr_batch_size"] = settings["batch_size"]
     unknown = settings.keys() - {f.name for f in fields(RunConfig)}

@@ -109,7 +109,7 @@ def wide(path: Path, hidden: int) -> None:
 
 def test_the_largest_batch_under_a_limit_is_found_and_trains(tmp_path: Path) -> None:
     """An artificial limit on memory: the batch is between one that fits and one that does not."""
-    wide(tmp_path / "wide.py", hidden=1 << 14)
+    wide(tmp_path / "wide.py", hidden=1 << 17)
     arguments = ["--arch", "wide.py:factory", "--batch-size", "max", "--memory-limit", "700MB"]
     code, out, err = bench(tmp_path, *arguments, *SHORT)
     assert code == 0, err
