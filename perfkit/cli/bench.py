@@ -52,7 +52,7 @@ def bench(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="story: the thirty-minute case, as far as it fits here, and its advice.",
+            help="story: the thirty-minute case, as far as it fits here, and its advice; 10 min.",
             rich_help_panel=_ROWS,
         ),
     ] = None,

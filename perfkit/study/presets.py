@@ -27,6 +27,8 @@ class Preset:
     """(workload, variant) pairs; the first is the reference."""
     changed: tuple[str, ...]
     """What was scaled down or dropped, in words."""
+    budget_s: float
+    """What five or more generations of the rows take where the preset is scaled down furthest."""
 
 
 def story(machine: Machine) -> Preset:
@@ -64,6 +66,7 @@ def story(machine: Machine) -> Preset:
             ("baseline", f"amp+{more_workers}+{larger}"),
         ),
         changed=tuple(changed),
+        budget_s=600.0,
     )
 
 

@@ -92,6 +92,8 @@ def begin(request: BenchRequest, emit: Callable[[Event], None], *, timeout_s: fl
         extra = f"; {found.sentence()}"
     planned = request.rows(bases, preset)
     budget_s = request.budget_s
+    if budget_s is None and preset is not None and not request.names_rows:
+        budget_s = preset.budget_s
     if budget_s is None:
         budget_s = max(BUDGET_S, BUDGET_PER_ROW_S * len(planned))
     plan = BenchPlan(
