@@ -12,6 +12,8 @@ EXIT_USAGE = 2
 EXIT_BUG = 3
 EXIT_INCONCLUSIVE = 4
 EXIT_INTERRUPTED = 130
+NO_SPACE = "no space left to record to"
+"""How the message of a row begins whose process could not write down what it measured."""
 
 
 class PerfkitError(Exception):

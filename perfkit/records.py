@@ -64,6 +64,11 @@ class StepRecord(NamedTuple):
         phases = self.data_wait_s + self.h2d_s + self.forward_s + self.backward_s
         return self.step_s - phases - self.optimizer_s
 
+    @property
+    def own_step_s(self) -> float:
+        """Time of the step where it ran: on the device's clock where there is one, else the host's."""
+        return self.step_s if math.isnan(self.device_step_s) else self.device_step_s
+
 
 class FetchRecord(NamedTuple):
     """One batch made by a loader worker (worker 0 is the trainer itself when there are none)."""

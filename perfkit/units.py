@@ -106,7 +106,8 @@ def parse_size(text: str) -> int:
 
 def share(value: float | None, digits: int = 0) -> str:
     """Format a part of a whole (0–1) as per cent."""
-    return MISSING if value is None else f"{100 * value:.{digits}f} %"
+    # + 0.0 turns a rounded -0.0 into 0.0
+    return MISSING if value is None else f"{round(100 * value, digits) + 0.0:.{digits}f} %"
 
 
 def ratio(value: float | None) -> str:

@@ -6,9 +6,13 @@ line on the same stream is somebody's output and no reply.
 
 from __future__ import annotations
 
+import ctypes
 import json
+import signal
+import sys
 from typing import Any
 
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _REPLY_MARK = b"\x1eperfkit "
 
 
@@ -26,3 +30,9 @@ def unpack_reply(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return message if isinstance(message, dict) else None
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when the thread that started it ends; on Linux, else nothing."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -25,15 +25,18 @@ def measure(
     from perfkit.cli.progress import Progress
     from perfkit.cli.signals import interruptible
     from perfkit.engine.executor import Executor
+    from perfkit.study.matrix import groups
     from perfkit.study.observed import averages
     from perfkit.study.session import Session
 
     folder, plan = prepared.folder, prepared.plan
-    budget_s = None if plan.generations is not None else prepared.frame.budget_s
+    pinned = plan.generations
+    budget_s = None if pinned is not None else prepared.frame.budget_s
+    total = None if pinned is None else pinned * len(groups(plan.rows))
     limit_s = timeout if timeout is not None else max(LEAST_TIMEOUT_S, prepared.frame.budget_s)
     with (
         interruptible(),
-        Progress(budget_s) as progress,
+        Progress(budget_s, total) as progress,
         Executor(folder, timeout_s=limit_s, emit=progress) as executor,
     ):
         if not resumed:
@@ -51,8 +54,8 @@ def measure(
             results=executor.finished(),
         )
         document = session.run()
-    give(document, json)
     sys.stderr.write(f"stored in {folder.path}\n")
+    give(document, json)
     if session.interrupted:
         sys.stderr.write(f"interrupted; go on with: perfkit bench --resume {folder.path}\n")
         return EXIT_INTERRUPTED

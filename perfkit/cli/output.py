@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from perfkit import document as documents
@@ -15,13 +16,18 @@ def check_json_target(target: str | None) -> None:
     """Refuse a `--json` that could not be written, before anything is measured.
 
     Raises:
-        UsageError: its folder is not there.
+        UsageError: its folder is not there, or cannot be written to.
     """
     if target in (None, "-"):
         return
     path = Path(str(target))
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise UsageError(f"--json {target}: there is no such folder to write a file to")
+    try:
+        with tempfile.TemporaryFile(dir=path.absolute().parent):
+            return
+    except OSError as error:
+        raise UsageError(f"--json {target}: cannot write there: {error.strerror}") from error
 
 
 def give(document: Document, json: str | None) -> None:

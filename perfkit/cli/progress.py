@@ -11,6 +11,7 @@ from perfkit import units
 from perfkit.engine.events import (
     Doing,
     Event,
+    GenerationDone,
     GenerationStarted,
     Preparing,
     ProcessFailed,
@@ -19,14 +20,17 @@ from perfkit.engine.events import (
 )
 
 _EVERY_S = 5.0
+_BAR = 24
 """Plain lines come no more often than this, besides those that matter."""
 
 
 class Progress:
     """Shows the engine's events until closed. Use it as a context manager."""
 
-    def __init__(self, budget_s: float | None) -> None:
+    def __init__(self, budget_s: float | None, generations: int | None = None) -> None:
         self._budget_s = budget_s
+        self._generations = generations
+        self._costs_s: list[float] = []
         self._began = time.monotonic()
         self._last_line = 0.0
         self._status: Any = None
@@ -66,7 +70,11 @@ class Progress:
                 force=True,
             )
         elif isinstance(event, Preparing):
-            self._now(f"making data in {event.path}: {event.done} of {event.total}")
+            done = _BAR * event.done // max(event.total, 1)
+            bar = f"[{'#' * done}{'.' * (_BAR - done)}] " if self._status is not None else ""
+            self._now(f"making data in {event.path}: {bar}{event.done} of {event.total}")
+        elif isinstance(event, GenerationDone):
+            self._costs_s.append(event.cost_s)
         elif isinstance(event, Trying):
             self._now(f"trying batch {event.batch_size}", force=True)
         elif isinstance(event, Doing):
@@ -83,10 +91,13 @@ class Progress:
             print(f"{text}{self._eta()}", file=sys.stderr, flush=True)
 
     def _eta(self) -> str:
-        if self._budget_s is None:
-            return f" ({time.monotonic() - self._began:.0f} s so far)"
-        left = max(0.0, self._budget_s - (time.monotonic() - self._began))
-        return f" (at most {left:.0f} s left)"
+        spent_s = time.monotonic() - self._began
+        if self._budget_s is not None:
+            return f" (at most {max(0.0, self._budget_s - spent_s):.0f} s left)"
+        if self._generations is None or not self._costs_s:
+            return f" ({spent_s:.0f} s so far)"
+        expected_s = self._generations * sum(self._costs_s) / len(self._costs_s)
+        return f" (about {max(0.0, expected_s - spent_s):.0f} s left)"
 
 
 def _count(number: int, noun: str, plural: str) -> str:

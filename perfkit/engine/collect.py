@@ -50,15 +50,25 @@ def collect(
     fetches = _fetches(folder)
     ready, warm_up = answers.get("ready", {}), answers.get("warm_up", {})
     at_edges, examined = answers.get("edges", {}), answers.get("examine", {})
+    stretches = [(e["result"]["start_ns"], e["result"]["end_ns"]) for e in blocks.values()]
+    if ready and warm_up:
+        # the workers are started in the warm-up: what they made by its end was made in it
+        stretches.append((ready["t_ns"], warm_up["t_ns"]))
+    each_s = production_s(fetches, stretches, folder.config().num_workers)
     return ProcessResult(
         key=key,
         status="ok" if failure is None else failure.status,
         message=None if failure is None else failure.message,
         folder=name,
         blocks=tuple(
-            _block(folder, blocks[w.number], w, fetches) for w in watches if w.number in blocks
+            _block(folder, blocks[w.number], w, fetches, each_s)
+            for w in watches
+            if w.number in blocks
         ),
-        startup_s=warm_up.get("startup_s", {}),
+        startup_s={
+            **warm_up.get("startup_s", {}),
+            **{f"first_{k}": v for k, v in at_edges.get("edges", {}).get("set_up", {}).items()},
+        },
         edges=at_edges.get("edges", {}),
         full_epoch_s=answers.get("epoch", {}).get("epoch_s"),
         memory=_memory(warm_up, at_edges),
@@ -70,72 +80,103 @@ def collect(
 
 
 def _block(
-    folder: RunFolder, event: dict[str, Any], watch: BlockWatch, fetches: Sequence[FetchRecord]
+    folder: RunFolder,
+    event: dict[str, Any],
+    watch: BlockWatch,
+    fetches: Sequence[FetchRecord],
+    each_s: float | None,
 ) -> BlockResult:
     result = event["result"]
     start_ns, end_ns = result["start_ns"], result["end_ns"]
-    records = list(
-        STEPS.read(folder.rank(0).steps, first=result["first_step"], count=result["steps"])
-    )
+    first, steps = result["first_step"], result["steps"]
+    records = list(STEPS.read(folder.rank(0).steps, first=first, count=steps))
     made = [f for f in fetches if f.end_ns <= end_ns and _began_ns(f) >= start_ns]
-    wall_s = (end_ns - start_ns) * 1e-9
+    known = min(result["queue_start"], result["queue_end"]) >= 0
+    drained = result["queue_start"] - result["queue_end"] if known else 0
+    unsteady = result["unsteady_because"]
+    if drained > 0 and each_s is None:
+        unsteady = unsteady or "its queue drained, and what filling it takes is not known"
     return BlockResult(
         number=watch.number,
         arm=event["arm"],
         palindrome=watch.palindrome,
-        steps=result["steps"],
+        steps=steps,
         samples=sum(r.samples for r in records),
         start_ns=start_ns,
         end_ns=end_ns,
-        deferred_s=deferred_s(
-            wall_s, result["steps"], result["queue_start"] - result["queue_end"]
-            if min(result["queue_start"], result["queue_end"]) >= 0 else 0,
-            made,
-        ),
-        step_times_s=tuple(_step_time(r) for r in records),
+        deferred_s=deferred_s((end_ns - start_ns) * 1e-9, steps, drained, each_s or 0.0),
+        step_times_s=tuple(r.own_step_s for r in records),
         phases_s=phase_means(records),
         exposed_wait_s=_mean(r.exposed_wait_s for r in records),
         queue_start=result["queue_start"],
         queue_end=result["queue_end"],
-        steady=result["steady"],
-        unsteady_because=result["unsteady_because"],
+        steady=unsteady is None,
+        unsteady_because=unsteady,
         disturbed=watch.disturbed,
         foreign_cpu_s=watch.foreign_cpu_s,
         own_s=result["own_s"],
         loader=loader_means(made),
-    )  # fmt: skip
+    )
 
 
 def phase_means(records: Sequence[StepRecord]) -> dict[str, float]:
-    """Mean host seconds of a step in each phase; a phase that was never seen is left out.
+    """Mean seconds of a step in each phase; a phase that was never seen is left out.
 
-    `other` is the residual, so that the phases add up to the mean step time.
+    On the device's own clock where it marked them (every k-th step): there `data_wait` is the wait that
+    was exposed, and what the host spent launching is in no phase. `other` is the residual, so that the
+    phases add up to the mean step time.
     """
     if not records:
         return {}
+    on_device = any(not math.isnan(r.device_forward_s) for r in records)
+    prefix = "device_" if on_device else ""
+    names = {phase: f"{prefix}{phase}_s" for phase in PHASES[1:-1]}
+    names["data_wait"] = "exposed_wait_s" if on_device else "data_wait_s"
     means = {}
     for phase in PHASES[:-1]:
-        value = _mean(getattr(r, f"{phase}_s") for r in records)
+        value = _mean(getattr(r, names[phase]) for r in records)
         if value is not None:
             means[phase] = value
-    step_s = _mean(r.step_s for r in records) or 0.0
+    step_s = _mean(r.own_step_s for r in records) or 0.0
     means["other"] = step_s - sum(means.values())
     return means
 
 
-def deferred_s(wall_s: float, steps: int, drained: int, made: Sequence[FetchRecord]) -> float:
+def deferred_s(wall_s: float, steps: int, drained: int, production_s: float) -> float:
     """Production time that a block had for nothing, because it drained batches made before it.
 
-    In steady state `steps` batches take the workers `steps × p`, with p their busy time per batch over
-    the number of workers. A block that drained the queue and was faster than that owes the difference,
-    at most p for each batch drained; one that was slower was held by something else, and owes nothing.
+    In steady state `steps` batches take the workers `steps × production_s`. A block that drained the queue
+    and was faster than that owes the difference, at most `production_s` for each batch drained; one that
+    was slower was held by something else, and owes nothing.
+
+    Args:
+        production_s: seconds in which all workers together make one batch.
     """
-    if drained <= 0 or not made:
+    if drained <= 0:
         return 0.0
-    workers = len({f.worker for f in made})
-    busy_s = sum(f.fetch_s + f.collate_s + _or_zero(f.handover_s) for f in made)
-    production_s = busy_s / len(made) / workers
     return max(0.0, min(drained * production_s, steps * production_s - wall_s))
+
+
+def production_s(
+    fetches: Sequence[FetchRecord], stretches: Sequence[tuple[int, int]], num_workers: int
+) -> float | None:
+    """Return the seconds in which the workers together make one batch; None where too few were seen.
+
+    Only batches count that were begun and ended in one of the `stretches` of `perf_counter_ns` in which
+    the process ran: a pause in between would be taken for work. Slow batches fit into few of them, so the
+    warm-up should be among the stretches, and fewer batches than workers say nothing.
+    """
+    whole = [
+        busy_s
+        for f in fetches
+        if (busy_s := _busy_s(f)) >= 0
+        and any(
+            start <= f.end_ns - int(busy_s * 1e9) and f.end_ns <= end for start, end in stretches
+        )
+    ]
+    if num_workers < 1 or len(whole) < num_workers:
+        return None
+    return fmean(whole) / num_workers
 
 
 def loader_means(made: Sequence[FetchRecord]) -> dict[str, float]:
@@ -150,7 +191,7 @@ def loader_means(made: Sequence[FetchRecord]) -> dict[str, float]:
     serialise = _mean(f.serialise_cpu_s for f in made)
     if serialise is not None:
         means["serialise_cpu_s"] = max(0.0, serialise)
-    busy_s = sum(f.fetch_s + f.collate_s + _or_zero(f.handover_s) for f in made)
+    busy_s = sum(_busy_s(f) for f in made)
     idle_s = sum(f.idle_s for f in made if not math.isnan(f.idle_s))
     if idle_s > 0:
         means["busy_share"] = busy_s / (busy_s + idle_s)
@@ -168,9 +209,12 @@ def _fetches(folder: RunFolder) -> list[FetchRecord]:
     return found
 
 
+def _busy_s(fetch: FetchRecord) -> float:
+    return fetch.fetch_s + fetch.collate_s + _or_zero(fetch.handover_s)
+
+
 def _began_ns(fetch: FetchRecord) -> int:
-    took = fetch.fetch_s + fetch.collate_s + _or_zero(fetch.handover_s) + _or_zero(fetch.idle_s)
-    return fetch.end_ns - int(took * 1e9)
+    return fetch.end_ns - int((_busy_s(fetch) + _or_zero(fetch.idle_s)) * 1e9)
 
 
 def _memory(warm_up: dict[str, Any], at_edges: dict[str, Any]) -> dict[str, int | None]:
@@ -180,10 +224,6 @@ def _memory(warm_up: dict[str, Any], at_edges: dict[str, Any]) -> dict[str, int 
 
 def _without_frame(event: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in event.items() if k not in ("event", "t_ns", "do", "unavailable")}
-
-
-def _step_time(record: StepRecord) -> float:
-    return record.step_s if math.isnan(record.device_step_s) else record.device_step_s
 
 
 def _mean(values: Iterable[float]) -> float | None:

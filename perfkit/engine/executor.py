@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from perfkit.codec import from_json, to_json
 from perfkit.engine.events import Event, GenerationDone
 from perfkit.engine.generation import Generation
 from perfkit.engine.plan import GenerationPlan
 from perfkit.engine.results import GenerationResult
-from perfkit.errors import DamagedFile
+from perfkit.errors import NO_SPACE, DamagedFile, UsageError
 from perfkit.runfolder import StudyFolder, read_json, write_json
 from perfkit.telemetry import host
 from perfkit.telemetry.start import Sampler
@@ -36,14 +38,27 @@ class Executor:
         self._timeout_s = timeout_s
         self._emit = emit
         self._sampler: Sampler | None = None
+        self._lock = FileLock(study.path / "lock")
         self._gauge = host.Gauge()
 
     def __enter__(self) -> Executor:
+        """Take the study for this process.
+
+        Raises:
+            UsageError: another one is running it.
+        """
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UsageError(
+                f"{self.study.path} is being run by another perfkit", hint="wait for it to end"
+            ) from error
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._sampler is not None:
             self._sampler.stop()
+        self._lock.release()
 
     def run(self, plan: GenerationPlan) -> GenerationResult:
         """Run a generation and store its result; only finished ones are stored."""
@@ -56,6 +71,9 @@ class Executor:
             on_ready=self._start_sampler,
         )
         result = generation.run()
+        if any((p.message or "").startswith(NO_SPACE) for p in result.processes):
+            # not the trainings' fault: a later command that finds space runs it again
+            return result
         write_json(self.study.generation(plan.number), to_json(result))
         self._emit(GenerationDone(plan.number, result.cost_s))
         return result
@@ -92,5 +110,6 @@ class Executor:
         """Remove what generations left behind that did not finish, so that they can be run again."""
         numbers = {result.number for result in self.finished()}
         for path in (self.study.path / "processes").iterdir():
-            if int(path.name.split("-")[0]) not in numbers:
+            number, dash, _ = path.name.partition("-")
+            if dash and number.isdecimal() and int(number) not in numbers:
                 shutil.rmtree(path)

@@ -164,7 +164,10 @@ class TrainingProcess:
 def _meaning_of_exit(code: int, what: str, folder: RunFolder) -> tuple[Status, str]:
     """Status and message of a process that ended without saying why."""
     if code < 0:
-        name = signal.Signals(-code).name
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:  # a real-time signal has no name
+            name = f"signal {-code}"
         why = ": perhaps the kernel ran out of memory" if name == "SIGKILL" else ""
         return "killed", f"killed by {name} during {what}{why}"
     return "error", f"exited with code {code} during {what}{_last_line(folder.log)}"

@@ -69,7 +69,7 @@ class BenchPlan:
         share_s: float,
         left_s: float,
     ) -> GenerationPlan | None:
-        side_by_side = self._fits_side_by_side(mine)
+        side_by_side = self._fits_side_by_side(living, mine)
         palindromes: int | None = FIRST_PALINDROMES
         if valid:
             costs = self._costs(valid[-1])
@@ -119,9 +119,11 @@ class BenchPlan:
             return True
         return False
 
-    def _fits_side_by_side(self, mine: list[GenerationResult]) -> bool:
-        crowded = any(p.status == "oom" for r in mine if r.side_by_side for p in r.processes)
-        return self.side_by_side and not crowded
+    def _fits_side_by_side(self, living: tuple[RowPlan, ...], mine: list[GenerationResult]) -> bool:
+        """Whether none of the rows that live on ran out of memory beside the others."""
+        keys = {row.key for row in living}
+        beside = [p for r in mine if r.side_by_side for p in r.processes]
+        return self.side_by_side and not any(p.status == "oom" and p.key in keys for p in beside)
 
     @staticmethod
     def _valid(living: tuple[RowPlan, ...], mine: list[GenerationResult]) -> list[GenerationResult]:

@@ -28,7 +28,8 @@ def epoch_parts_s(process: ProcessResult, config: RunConfig) -> dict[str, float]
         share = config.partial_batch / config.batch_size
         parts["partial_batch"] = edges["partial_batch"] + share * _mean_wait_s(blocks)
     if "epoch_start" in edges:
-        parts["epoch_start"] = max(0.0, edges["epoch_start"] - edges["pass_steps"] * step_s)
+        # a difference, and below zero by chance where starting costs nothing: clipped it would be biased
+        parts["epoch_start"] = edges["epoch_start"] - edges["pass_steps"] * step_s
     if "evaluation" in edges:
         parts["evaluation"] = edges["evaluation"]
     for name, task in edges.get("periodic", {}).items():

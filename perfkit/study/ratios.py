@@ -76,7 +76,7 @@ def variances(
     """
     within: list[float] = []
     means: list[float] = []
-    palindromes = 1.0
+    counts: list[int] = []
     for result in results:
         ours, theirs = result.process(row.key), result.process(reference.key)
         if ours is None or theirs is None:
@@ -85,13 +85,13 @@ def variances(
         if not logs:
             continue
         means.append(fmean(logs))
-        palindromes = len(logs)
+        counts.append(len(logs))
         if len(logs) > 1:
             within.append(variance(logs))
     noise = fmean(within) if within else None
     if len(means) < 2:
         return noise, None
-    explained = 0.0 if noise is None else noise / palindromes
+    explained = 0.0 if noise is None else fmean(noise / count for count in counts)
     return noise, max(0.0, variance(means) - explained)
 
 

@@ -92,7 +92,7 @@ def _row(
         phases_s=_weighted(blocks, lambda b: b.phases_s),
         memory=memory,
         telemetry=telemetry[0],
-        startup_s=_most_of_mean(p.startup_s for p in finished),
+        startup_s=_medians(p.startup_s for p in finished),
         compile_break_even_epochs=_break_even(row, reference, results),
         loader=dict(_weighted(blocks, lambda b: b.loader)),
         loss=loss,
@@ -164,7 +164,7 @@ def _most(each: Iterable[Mapping[str, int | None]]) -> dict[str, int | None]:
     return found
 
 
-def _most_of_mean(each: Iterable[Mapping[str, float]]) -> dict[str, float]:
+def _medians(each: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """Median of each one-time cost over processes."""
     values: dict[str, list[float]] = {}
     for startup in each:

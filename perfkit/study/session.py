@@ -61,6 +61,8 @@ class Session:
     averages: Callable[[Sequence[GenerationResult]], Averages]
     results: list[GenerationResult] = field(default_factory=list)
     interrupted: bool = False
+    _earlier_s: float = 0.0
+    """What earlier commands spent on this study."""
 
     def run(self) -> Document:
         """Run until the plan has no more; on Ctrl-C what was measured is the answer.
@@ -68,10 +70,10 @@ class Session:
         Returns:
             The Document, also saved; `complete` is False when it was interrupted.
         """
-        earlier_s = sum(result.cost_s for result in self.results)
+        self._earlier_s = sum(result.cost_s for result in self.results)
         try:
             while True:
-                left_s = self.frame.budget_s - earlier_s - (self.clock() - self.began_s)
+                left_s = self.frame.budget_s - self._earlier_s - (self.clock() - self.began_s)
                 plan = self.plan.next(self.results, left_s)
                 if plan is None:
                     break
@@ -114,7 +116,7 @@ class Session:
             "steps": sum(b.steps for b in blocks),
             "side_by_side": all(r.side_by_side for r in self.results),
             "budget_s": self.frame.budget_s,
-            "elapsed_s": self.clock() - self.began_s,
+            "elapsed_s": self._earlier_s + self.clock() - self.began_s,
             "interval": "95 %, Student's t over generations",
             "seed": self.plan.seed,
             "sizes": self.frame.sizes,

@@ -66,7 +66,7 @@ def begin(request: BenchRequest, emit: Callable[[Event], None], *, timeout_s: fl
     """Look at the machine, lay out the rows, make the data and the study folder.
 
     Args:
-        timeout_s: how long a process may take that only tries whether a batch fits.
+        timeout_s: how long building a workload, or trying whether a batch fits, may take.
 
     Raises:
         UsageError: something asked for does not exist or cannot be had.
@@ -82,7 +82,7 @@ def begin(request: BenchRequest, emit: Callable[[Event], None], *, timeout_s: fl
     bases = [base_settings(request, machine, preset, arch) for arch in archs]
     # before any data is made, so that a variant that is not there is told at once
     request.rows(bases, preset)
-    data = [prepare(base, emit) for base in bases]
+    data = [prepare(base, emit, timeout_s=timeout_s) for base in bases]
     bases = [sized(request, b, d.num_samples) for b, d in zip(bases, data, strict=True)]
     refuse_empty_epochs(request.rows(bases, preset))
     folder = StudyFolder.create("bench")

@@ -37,10 +37,10 @@ from perfkit.telemetry import proc
 from perfkit.telemetry.nvml import Gpu, Nvml
 from perfkit.telemetry.proc import CpuTimes
 from perfkit.telemetry.reading import REASONS, Reading
+from perfkit.wire import die_with_parent
 
 FORMAT = 1
 HOST_NAMES = ("cpu_busy_share", "memory_available_bytes")
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 class Host:
@@ -138,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.interval > 0:
         parser.error(f"--interval {options.interval} should be above 0")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
+    # a driver call may keep us from seeing standard input end
+    die_with_parent()
     ended = threading.Event()
     threading.Thread(target=_await_eof, args=(ended,), daemon=True).start()
     return run(options.out, options.interval, options.gpu_uuid, ended)
@@ -159,15 +160,6 @@ def _await_eof(ended: threading.Event) -> None:
     except OSError:
         pass  # no standard input at all: nobody to wait for
     ended.set()
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to end us with our parent, should a driver call keep us from seeing standard input end."""
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,12 @@ class Channel:
     """One end of the line, inside the training process. Make it before anything else prints."""
 
     def __init__(self) -> None:
+        self._orders = os.dup(0)
+        os.set_inheritable(self._orders, False)
+        # a workload that reads its input finds none, and does not take a command for it
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
         self._replies = os.dup(1)
         os.set_inheritable(self._replies, False)
         os.dup2(2, 1)
@@ -49,7 +55,7 @@ class Channel:
     def _listen(self) -> None:
         # not sys.stdin: a thread inside its lock aborts the interpreter's shutdown
         waiting = b""
-        while chunk := os.read(0, 65536):
+        while chunk := os.read(self._orders, 65536):
             *lines, waiting = (waiting + chunk).split(b"\n")
             for line in lines:
                 self._commands.put(json.loads(line))

@@ -14,7 +14,7 @@ import torch
 from perfkit.runfolder import RunFolder
 from perfkit.training import arms, edges, losses
 from perfkit.training.failures import BadLoss, classify
-from perfkit.training.loop import Loop
+from perfkit.training.loop import Loop, split
 from perfkit.training.probe import ceilings, flops, memory, peaks, worker
 from perfkit.training.probe.clocks import CudaDevice
 from perfkit.training.probe.device import (
@@ -49,6 +49,7 @@ class Commands:
         self._order = BatchOrder(self.config)
         loader = make_loader(self.config, self.training.workload, self._order)
         self._arms = arms.make(loader)
+        self._of_workers = memory.host_memory()
 
     def close(self) -> None:
         """Put on disk what the recorder still holds."""
@@ -77,11 +78,14 @@ class Commands:
         first = self._real.next()
         first_batch_s = time.perf_counter() - begin
         begin = time.perf_counter()
-        self.loop.train_on(*self.training.to_device(first))
+        self.loop.train_on(*self.training.to_device(split(first)))
         synchronize(self.training.device)
         first_step_s = time.perf_counter() - begin
         self.loop.check_loss()
         step_s = self.loop.warm_up(self._real, seconds, steps=min(self.config.queue_capacity, 32))
+        workers = [child.pid for child in multiprocessing.active_children() if child.pid]
+        # now, while they live: those that do not persist are gone at the edges
+        self._of_workers = memory.host_memory(workers)
         cold = memory.device_memory(self.training.device).values
         memory.reset_peaks(self.training.device)
         return {
@@ -112,9 +116,8 @@ class Commands:
         return {"block": block, "arm": arm, "result": answer}
 
     def do_edges(self) -> dict[str, Any]:
-        """Time the edges of an epoch, then read the peaks of memory; the workers' while they live."""
-        workers = [child.pid for child in multiprocessing.active_children() if child.pid]
-        of_workers = memory.host_memory(workers)
+        """Time the edges of an epoch, then read the peaks of memory."""
+        of_workers = self._of_workers
         found = edges.measure(self.loop, self._real, self._order, str(self._folder.path))
         of_device, of_host = memory.device_memory(self.training.device), memory.host_memory()
         pss = {"workers_pss_bytes": of_workers.values["workers_pss_bytes"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from perfkit.document import Status
-from perfkit.errors import PerfkitError
+from perfkit.errors import NO_SPACE, PerfkitError
 
 _OUT_OF_MEMORY = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc",
@@ -40,7 +40,7 @@ def classify(error: BaseException) -> tuple[Status, str]:
     if any(phrase in lowered for phrase in _OUT_OF_MEMORY):
         return "oom", _first_line(text)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "error", f"no space left to record to: {text}"
+        return "error", f"{NO_SPACE}: {text}"
     if any(type(e).__module__.startswith(_COMPILERS) for e in chain):
         return "compile_failed", f"{type(error).__name__}: {_first_line(text)}"
     if "dataloader worker" in lowered and ("killed by signal" in lowered or "exited" in lowered):

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from perfkit.errors import UsageError
 from perfkit.records import STEPS
 from perfkit.stats import halves_agree
 from perfkit.training.arms import Source
@@ -61,7 +62,7 @@ class Loop:
         recorder.before_next(source.depth())
         batch = source.next()
         recorder.after_next(samples_of(batch))
-        inputs, targets = self.training.to_device(batch)
+        inputs, targets = self.training.to_device(split(batch))
         recorder.after_h2d()
         self.train_on(inputs, targets, recorder)
 
@@ -172,7 +173,7 @@ class Loop:
 
     def _step_times(self, first: int, count: int) -> list[float]:
         records = STEPS.read(self._steps_file, first=first, count=count)
-        return [r.step_s if math.isnan(r.device_step_s) else r.device_step_s for r in records]
+        return [r.own_step_s for r in records]
 
     def _why_unsteady(self, first: int, steps: int, set_up: tuple[int | None, int]) -> str | None:
         now = self._set_up_so_far()
@@ -186,6 +187,25 @@ class Loop:
 
     def _set_up_so_far(self) -> tuple[int | None, int]:
         return device_memory(self.training.device).values["num_segments"], compiled_graphs()
+
+
+def split(batch: Any) -> tuple[Any, Any]:
+    """Return the inputs and the targets of a batch.
+
+    Raises:
+        UsageError: it is no pair of them.
+    """
+    if isinstance(batch, (list, tuple)) and len(batch) == 2:
+        return batch[0], batch[1]
+    kind = type(batch).__name__
+    if isinstance(batch, dict):
+        kind = f"dict with the keys {', '.join(map(str, batch))}"
+    elif isinstance(batch, (list, tuple)):
+        kind = f"{kind} of {len(batch)}"
+    raise UsageError(
+        f"a batch should be (inputs, targets), and is a {kind}",
+        hint="give the Workload a collate that makes such pairs",
+    )
 
 
 def compiled_graphs() -> int:

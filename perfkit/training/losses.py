@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from perfkit.training.loop import Loop
+from perfkit.training.loop import Loop, split
 from perfkit.training.setup import make_workload
 
 STEPS = 6
@@ -57,7 +57,7 @@ def _fixed_batch(loop: Loop, number: int) -> tuple[Any, Any]:
     order = torch.randperm(size, generator=torch.Generator().manual_seed(0)).tolist()
     indices = [order[(number * config.batch_size + i) % size] for i in range(config.batch_size)]
     collate = workload.collate or torch.utils.data.default_collate
-    inputs, targets = collate([workload.dataset[index] for index in indices])
+    inputs, targets = split(collate([workload.dataset[index] for index in indices]))
     return loop.training.to_device(inputs), loop.training.to_device(targets)
 
 

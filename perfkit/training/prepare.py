@@ -3,10 +3,11 @@
     python -m perfkit.training.prepare < config.json
 
 It reads a RunConfig and writes JSON lines: `{"event": "progress", "done", "total", "path"}` any number
-of times, then `{"event": "done", "path", "num_samples"}` or `{"event": "failed", "message", "hint",
-"exit_code"}`. A workload's file may have `prepare(config, progress) -> path` and `num_samples(config)`,
-None where the configuration decides. One without the second is built once, so that what its contract lacks
-is told before anything is measured, and its dataset's length known: an epoch of it.
+of times, `{"event": "building", "path"}` before the workload is built, then `{"event": "done", "path",
+"num_samples"}` or `{"event": "failed", "message", "hint", "exit_code"}`. A workload's file may have
+`prepare(config, progress) -> path` and `num_samples(config)`, None where the configuration decides. One
+without the second is built once, so that what its contract lacks is told before anything is measured,
+and its dataset's length known: an epoch of it.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from perfkit import discovery
 from perfkit.codec import from_json
 from perfkit.config import RunConfig
 from perfkit.errors import PerfkitError, UsageError
+from perfkit.wire import die_with_parent
 
 
 def main() -> None:
     """Entry point; see the module's text."""
 
+    die_with_parent()
     # what a workload prints goes to stderr, and cannot run into an answer
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -43,6 +46,7 @@ def main() -> None:
         module, _ = discovery.load_workload(config.arch)
         prepare = getattr(module, "prepare", None)
         path = None if prepare is None else _prepared(prepare, config, progress)
+        tell("building", path=path)
         count = getattr(module, "num_samples", _length)
         tell("done", path=path, num_samples=count(config))
     except PerfkitError as error:
@@ -78,7 +82,7 @@ def _length(config: RunConfig) -> int | None:
         return len(make_workload(config).dataset)  # type: ignore[arg-type]
     except PerfkitError:
         raise
-    except Exception:
+    except (Exception, SystemExit):
         # its code failed, and will again in its row, which says how
         return None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
 from perfkit import discovery, variants
 from perfkit.config import RunConfig
@@ -164,11 +164,13 @@ def make_workload(config: RunConfig) -> Workload:
 
 def _sized(config: RunConfig, workload: Workload) -> Workload:
     try:
+        if isinstance(workload.dataset, IterableDataset):
+            raise TypeError("it is an IterableDataset")
         length = len(workload.dataset)  # type: ignore[arg-type]
     except TypeError as error:
         raise UsageError(
-            f"workload {config.arch}: its dataset has no length",
-            hint="a map-style dataset has __len__ and __getitem__",
+            f"workload {config.arch}: its dataset is not map-style: {error}",
+            hint="it should have __len__ and __getitem__",
         ) from error
     if length < 1:
         raise UsageError(f"workload {config.arch}: its dataset is empty")

@@ -12,10 +12,12 @@ import sys
 from typing import Any
 
 from perfkit.errors import PerfkitError
+from perfkit.wire import die_with_parent
 
 
 def main() -> None:
     """Entry point; see the module's text."""
+    die_with_parent()
     answers = os.dup(1)
     os.dup2(2, 1)
     try:

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfkit.config import RunConfig
-from perfkit.engine.collect import BlockWatch, collect, deferred_s, loader_means, phase_means
+from perfkit.engine.collect import (
+    BlockWatch,
+    collect,
+    deferred_s,
+    loader_means,
+    phase_means,
+    production_s,
+)
 from perfkit.engine.process import Failed
 from perfkit.engine.results import ProcessResult
 from perfkit.records import FETCHES, NAN, STEPS, FetchRecord, StepRecord
@@ -138,35 +145,53 @@ def test_a_phase_that_was_never_seen_is_left_out() -> None:
 
 
 def test_drained_batches_are_paid_for() -> None:
-    """10 steps in 2 s, while 2 workers at 0.6 s a batch make one in 0.3 s: 1 s was borrowed."""
-    made = [fetch(worker, fetch_s=0.5) for worker in (0, 1)]
-    assert deferred_s(2.0, steps=10, drained=8, made=made) == pytest.approx(1.0)
+    """10 steps in 2 s, while the workers together make a batch in 0.3 s: 1 s was borrowed."""
+    assert deferred_s(2.0, steps=10, drained=8, production_s=0.3) == pytest.approx(1.0)
     # no more than the drained batches took to make
-    assert deferred_s(2.0, steps=10, drained=2, made=made) == pytest.approx(0.6)
+    assert deferred_s(2.0, steps=10, drained=2, production_s=0.3) == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(("wall_s", "drained"), [(2.0, 0), (2.0, -3), (3.1, 8), (5.0, 8)])
 def test_what_was_not_borrowed_is_not_owed(wall_s: float, drained: int) -> None:
     """A queue that stood or grew owes nothing, nor does a block slower than its workers."""
-    made = [fetch(worker, fetch_s=0.5) for worker in (0, 1)]
-    assert deferred_s(wall_s, steps=10, drained=drained, made=made) == 0
-
-
-def test_without_records_nothing_is_guessed() -> None:
-    """Where the workers' side could not be recorded, no production time is made up."""
-    assert deferred_s(2.0, steps=10, drained=8, made=[]) == 0
-    assert loader_means([]) == {}
+    assert deferred_s(wall_s, steps=10, drained=drained, production_s=0.3) == 0
 
 
 @given(st.floats(0.01, 60), st.integers(1, 500), st.integers(-32, 32), st.floats(0.001, 5))
 def test_a_debt_is_never_more_than_was_drained(
-    wall_s: float, steps: int, drained: int, fetch_s: float
+    wall_s: float, steps: int, drained: int, each_s: float
 ) -> None:
     """Between nothing and the production of the drained batches; with it, no block beats its workers."""
-    made = [fetch(fetch_s=fetch_s, collate_s=0.0, handover_s=NAN)]
-    owed = deferred_s(wall_s, steps, drained, made)
-    assert 0 <= owed <= max(0, drained) * fetch_s + 1e-12
-    assert wall_s + owed <= max(wall_s, steps * fetch_s) + 1e-9
+    owed = deferred_s(wall_s, steps, drained, each_s)
+    assert 0 <= owed <= max(0, drained) * each_s + 1e-12
+    assert wall_s + owed <= max(wall_s, steps * each_s) + 1e-9
+
+
+def test_production_is_of_all_workers_and_of_unpaused_batches_only() -> None:
+    """0.6 s a batch by two workers is one in 0.3 s; one that a pause cut in two does not count."""
+    second = 1_000_000_000
+    usual = {"fetch_s": 0.5, "collate_s": 0.05, "handover_s": 0.05}
+    whole = [fetch(worker, end_ns=2 * second, **usual) for worker in (0, 1)]
+    cut = fetch(0, end_ns=9 * second, fetch_s=5.0)
+    stretches = [(second, 3 * second), (8 * second, 10 * second)]
+    assert production_s([*whole, cut], stretches, 2) == pytest.approx(0.3)
+    # fewer batches than workers say nothing, nor do those of no worker
+    assert production_s(whole, stretches, 3) is None
+    assert production_s([cut], stretches, 1) is None
+    assert production_s(whole, stretches, 0) is None
+
+
+def test_on_a_device_phases_are_the_devices() -> None:
+    """Half the host's step was a wait that cost nothing, since the device had work: no data wait."""
+    marked = {"device_h2d_s": 0.0, "device_forward_s": 0.03, "device_backward_s": 0.06}
+    record = step(
+        step_s=0.1, device_step_s=0.1, data_wait_s=0.05, forward_s=0.005, backward_s=0.006,
+        exposed_wait_s=0.0, device_optimizer_s=0.005, **marked,
+    )  # fmt: skip
+    means = phase_means([record, record])
+    assert means["data_wait"] == 0.0
+    assert (means["forward"], means["backward"]) == (0.03, 0.06)
+    assert sum(means.values()) == pytest.approx(0.1)
 
 
 def test_loader_means_by_hand() -> None:

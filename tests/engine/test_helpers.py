@@ -112,6 +112,6 @@ def test_a_workload_without_data_of_its_own_is_built_once(monkeypatch: pytest.Mo
     """Nothing is made for the tiny workload; how long its dataset is comes back."""
     monkeypatch.setenv("PERFKIT_PATH", str(PLUGINS))
     events: list[Any] = []
-    data = helpers.prepare(RunConfig(arch="tiny", num_samples=48), events.append)
+    data = helpers.prepare(RunConfig(arch="tiny", num_samples=48), events.append, timeout_s=60)
     assert (data.path, data.num_samples) == (None, 48)
     assert not any(isinstance(event, Preparing) for event in events)

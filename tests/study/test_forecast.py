@@ -84,10 +84,10 @@ def test_other_arms_do_not_count() -> None:
     assert parts is not None and parts["steps"] == pytest.approx(1.0)
 
 
-def test_a_start_quicker_than_its_steps_costs_nothing() -> None:
-    """A pass that happened to be quicker than as many steady steps does not shorten the epoch."""
+def test_the_start_is_not_clipped() -> None:
+    """A pass that happened to be quicker than its steps is below zero: clipped, chance would add up."""
     parts = epoch_parts_s(process(epoch_start=0.39, pass_steps=4), config())
-    assert parts is not None and parts["epoch_start"] == 0.0
+    assert parts is not None and parts["epoch_start"] == pytest.approx(0.39 - 4 * 0.1)
 
 
 def test_deferred_production_is_part_of_the_step() -> None:

@@ -31,7 +31,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
     monkeypatch.setattr(
         start,
         "prepare",
-        lambda config, emit: Data(path="/data", num_samples=lengths.get(config.arch)),
+        lambda config, emit, timeout_s: Data(path="/data", num_samples=lengths.get(config.arch)),
     )
 
     def carry_out(length: int | None = None, **changes: Any) -> Prepared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections import namedtuple
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ def test_start_and_partial_batch(
     settings = {"num_samples": 72, "num_workers": workers, "persistent_workers": persistent}
     loop = loop_of(tmp_path, **settings)
     found = measured(loop, tmp_path)
-    assert found.keys() == {"epoch_start", "pass_steps", "partial_batch", "periodic"}
+    assert found.keys() == {
+        "epoch_start", "pass_steps", "partial_batch", "periodic", "set_up",
+    }  # fmt: skip
     assert found["epoch_start"] > 0 and found["partial_batch"] > 0
     steps = found["pass_steps"]
     # three before, two passes of whole batches, the partial batch twice: its shape is set up once
@@ -116,7 +119,8 @@ def test_evaluation_and_periodic_work(tmp_path: Path, monkeypatch: pytest.Monkey
     tasks = (Periodic(name="plot", every=5, run=plot), Periodic(name="off", every=0, run=never))
     use(monkeypatch, evaluate=evaluate, periodic=tasks)
     found = measured(loop_of(tmp_path), tmp_path)
-    assert done == ["evaluate", "plot of 20"]
+    # twice each: what only the first has to set up is no part of an epoch
+    assert done == ["evaluate"] * 2 + ["plot of 20"] * 2
     assert (tmp_path / "plot.txt").exists()
     assert found["evaluation"] > 0
     assert found["periodic"].keys() == {"plot"}
@@ -132,7 +136,7 @@ def test_evaluation_gets_the_model_and_not_what_compile_made_of_it(
     loop = loop_of(tmp_path)
     loop.training.step_model = lambda inputs: loop.training.model(inputs)
     measured(loop, tmp_path)
-    assert given == [loop.training.model]
+    assert given == [loop.training.model] * 2
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -163,3 +167,13 @@ def test_first_samples_keep_the_shape_of_a_batch() -> None:
     assert isinstance(cut, Pair) and isinstance(cut.targets[1], tuple)
     assert cut.inputs["x"].tolist() == [0, 1, 2, 3] and cut.inputs["name"] == "text"
     assert cut.targets[0].shape == (4, 2) and cut.targets[1][0].shape == (4,)
+
+
+def test_what_only_a_first_call_sets_up_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import or a kernel made in the first evaluation costs a run once, and no epoch."""
+    waits = [0.2]
+    use(monkeypatch, evaluate=lambda epoch: time.sleep(waits.pop() if waits else 0) or {})
+    found = measured(loop_of(tmp_path), tmp_path)
+    assert found["set_up"]["evaluation"] > 0.15 > found["evaluation"]

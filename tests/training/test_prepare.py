@@ -69,7 +69,10 @@ runpy.run_module("perfkit.training.prepare", run_name="__main__")
 def asked(
     config: RunConfig | str, *arguments: str, plugins: Path = PLUGINS
 ) -> list[dict[str, Any]]:
-    """What `python -m perfkit.training.prepare` answers, line by line, without a traceback."""
+    """What `python -m perfkit.training.prepare` answers, line by line, without a traceback.
+
+    Less the line that says that the workload is being built, which only the engine's time limit reads.
+    """
     question = config if isinstance(config, str) else json_text(to_json(config))
     done = subprocess.run(
         [sys.executable, *(arguments or ("-m", "perfkit.training.prepare"))],
@@ -81,7 +84,8 @@ def asked(
     )
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == 0
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return [answer for answer in answers if answer["event"] != "building"]
 
 
 @pytest.fixture

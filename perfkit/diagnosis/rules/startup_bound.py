@@ -27,6 +27,7 @@ def check(evidence: Evidence) -> Finding | None:
     if epoch_s is None:
         return None
     each_s = evidence.row.epoch_parts_s.get("epoch_start")
+    each_s = None if each_s is None else max(0.0, each_s)
     once_s = sum(evidence.row.startup_s.get(name, 0.0) for name in ONCE)
     if each_s is None and not once_s:
         return None

@@ -40,10 +40,8 @@ def read(study: StudyFolder) -> dict[str, list[Process]]:
         path = RunFolder(study.path / "processes" / name).rank(0).steps
         with contextlib.suppress(FileNotFoundError):
             for record in STEPS.read(path):
-                host = math.isnan(record.device_step_s)
-                time_s = record.step_s if host else record.device_step_s
-                if record.block >= 0 and not math.isnan(time_s):
-                    times_s.append(time_s)
+                if record.block >= 0 and not math.isnan(record.own_step_s):
+                    times_s.append(record.own_step_s)
         if times_s:
             found.setdefault(key, []).append(Process(generation, times_s))
     return found
