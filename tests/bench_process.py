@@ -68,7 +68,7 @@ def alive(folder: Path) -> list[str]:
     return found
 
 
-def all_gone(folder: Path, within_s: float = 10.0) -> bool:
+def all_gone(folder: Path, within_s: float = 60.0) -> bool:
     """Whether every process started in `folder` ends within some seconds."""
     deadline = time.monotonic() + within_s
     while alive(folder):
@@ -78,7 +78,7 @@ def all_gone(folder: Path, within_s: float = 10.0) -> bool:
     return True
 
 
-def wait_for(condition: Any, within_s: float = 60.0) -> None:
+def wait_for(condition: Any, within_s: float = 180.0) -> None:
     """Wait until `condition()` holds."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -56,7 +56,7 @@ def test_a_killed_child_is_a_row(tmp_path: Path) -> None:
     child = start(tmp_path, *arguments, "--num-workers", "0", "--json", "out.json")
     wait_for(lambda: any("processes/2-1" in line for line in alive(tmp_path)))
     os.kill(_pid_of(tmp_path, "processes/2-1"), signal.SIGKILL)
-    child.communicate(timeout=120)
+    child.communicate(timeout=240)
     found = rows(tmp_path / "out.json")
     assert child.returncode == 1
     assert (found["tiny/fp32"]["status"], found["tiny/fp32"]["generations"]) == ("ok", 2)
@@ -74,7 +74,7 @@ def test_the_end_of_the_parent_is_the_end_of_all_and_resume_goes_on(
     wait_for(lambda: list(tmp_path.glob(".perfkit/*/generations/1.json")))
     wait_for(lambda: sum("processes/2-" in line for line in alive(tmp_path)) >= 2)
     child.send_signal(blow)
-    child.communicate(timeout=60)
+    child.communicate(timeout=180)
     assert all_gone(tmp_path)
     assert child.returncode == (-signal.SIGKILL if blow == signal.SIGKILL else 130)
     kept = rows(study(tmp_path) / "document.json")
@@ -100,7 +100,7 @@ def test_two_benches_at_once_do_not_mix(tmp_path: Path) -> None:
     """Two benches started in one second in one folder have studies of their own, both whole."""
     children = [start(tmp_path, "--arch", "tiny", *SHORT, "--json", f"{n}.json") for n in range(2)]
     for child in children:
-        child.communicate(timeout=120)
+        child.communicate(timeout=240)
         assert child.returncode == 0
     assert len([p for p in (tmp_path / ".perfkit").iterdir() if p.is_dir()]) == 2
     assert all(rows(tmp_path / f"{n}.json")["tiny/fp32"]["status"] == "ok" for n in range(2))

@@ -20,7 +20,7 @@ def test_a_study_that_is_running_is_not_resumed(tmp_path: Path) -> None:
     code, _, err = bench(tmp_path, "--resume", "latest")
     assert code == 2
     assert "is being run by another perfkit" in err
-    first.communicate(timeout=120)
+    first.communicate(timeout=240)
     assert first.returncode == 0
     assert rows(tmp_path / "out.json")["tiny/fp32"]["generations"] == 3
 

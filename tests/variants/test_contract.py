@@ -86,6 +86,7 @@ def test_listing_and_planning_import_no_torch() -> None:
     [
         ("tf32", CPU, "NVIDIA"),
         ("tf32", DeviceInfo(type="cuda", name="V100", capability=(7, 0)), "8.0"),
+        ("pin_memory", CPU, "copies to a GPU"),
         ("amp", DeviceInfo(type="mps", name="M2"), "mps"),
         ("compile", DeviceInfo(type="mps", name="M2"), "mps"),
         ("compile", DeviceInfo(type="cuda", name="P100", capability=(6, 0)), "7.0"),
