@@ -40,7 +40,7 @@ HOST_SHARE = 0.8
 RESERVE_S = 4.0
 """Part of the budget that is kept for ending processes and writing the answer."""
 ENVIRONMENT_KEYS = (
-    "perfkit", "python", "torch", "cuda", "device_name", "device_uuid", "cpu_model", "cores_usable",
+    "perfkit", "python", "torch", "torch_cuda", "device_name", "device_uuid", "cpu_model", "cores_usable",
 )  # fmt: skip
 """What must be the same for a study to go on."""
 

@@ -1,0 +1,209 @@
+"""Checks on a GPU, in parts that each take under nine minutes and go on where they were stopped.
+
+`--part variants`: fp32, tf32, amp and bf16, each plain, with channels_last and with compile: a bench
+per precision, whose rows (the fp32 reference among them) take turns on a quarter of the card each.
+Memory, NVML, MFU and the share of the matrix-product ceiling; then agreement and overhead with CUDA
+events. A call begins nothing that does not fit into its time: run the same command again to go on.
+`--device cpu` runs the same path small.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import agreement
+import overhead
+from _bench import bench, warnings_of
+from _common import Answer, Row, Target, Watch, base, parse, parser, publish, run
+
+from perfkit import units
+from perfkit.codec import from_json
+from perfkit.document import Document
+from perfkit.errors import UsageError
+from perfkit.report.columns import speedup
+from perfkit.runfolder import read_json
+
+LIMIT_S = 520.0
+"""After so long a call begins nothing more: the calls themselves stay under nine minutes."""
+PRECISIONS = ("fp32", "tf32", "amp", "bf16")
+LAYOUTS = ("", "channels_last", "compile")
+SEATS = 4
+FILL = 0.8
+"""Part of its quarter of the card that a row may fill: contexts and workspaces need the rest."""
+SIZE_S, BENCH_S, AGREEMENT_S, OVERHEAD_S = 100, 150, 90, 180
+"""What each takes at most; a bench's is its time budget."""
+COMMON = ("--data", "memory", "--metrics-every", "0", "--viz-every", "0")
+ON_CUDA = ("--arch", "convnext", *COMMON, "--num-workers", "4")
+"""Data in memory and few workers: batches of hundreds of large images would fill a small /dev/shm."""
+ON_CPU = (
+    "--arch", "baseline", *COMMON, "--num-workers", "0", "--num-samples", "96", "--base-channels",
+    "16", "--num-blocks", "1", "--batch-size", "16", "--generations", "1", "--steps", "5",
+)  # fmt: skip
+
+
+class OutOfTime(Exception):
+    """What comes next would not fit into this call."""
+
+
+class Call:
+    """One call of a part: its options, its time, and what it has found."""
+
+    def __init__(self, options: argparse.Namespace, environment: dict[str, Any]) -> None:
+        self.options = options
+        self.environment = environment
+        self.small = options.small or options.device == "cpu"
+        self.watch = Watch()
+        self.documents: list[Document] = []
+        self.targets: list[Target] = []
+        """Those of the other benchmarks that the part ran."""
+
+    def begin(self, what: str, takes_s: float) -> None:
+        """Refuse to begin what would not fit.
+
+        Raises:
+            OutOfTime: it would not.
+        """
+        spent_s = time.monotonic() - self.options.began
+        if not self.small and spent_s + takes_s > LIMIT_S:
+            raise OutOfTime(f"{what} was not begun after {spent_s:.0f} s")
+
+    def bench(self, name: str, arguments: Sequence[str], takes_s: float) -> Document:
+        """Run a bench, or read what an earlier call found."""
+        self.begin(name, 0 if (self.options.out / f"{name}.json").exists() else takes_s)
+        device = ("--device", self.options.device)
+        path = self.options.out / f"{name}.json"
+        document = bench([*arguments, *device], path, self.environment)
+        self.watch.mark()
+        return document
+
+    def script(self, main: Callable[[list[str]], None], name: str, takes_s: float) -> None:
+        """Run another benchmark into a folder of its own, unless an earlier call has."""
+        out = self.options.out / name
+        if not (out / f"{name}.json").exists():
+            self.begin(name, takes_s)
+            small = ["--small"] if self.small else []
+            main(["--device", self.options.device, "--out", str(out), *small])
+            self.watch.start()
+        targets = read_json(out / f"{name}.json")["targets"]
+        self.targets += [from_json(Target, target) for target in targets]
+
+
+def variants(call: Call) -> None:
+    """Precisions × layouts, then agreement and overhead."""
+    if call.options.device == "cpu":
+        settings = list(ON_CPU)
+    else:
+        settings = [*ON_CUDA, "--batch-size", str(quarter_batch(call))]
+        settings += ["--time-budget", str(BENCH_S)]
+    precisions = ("bf16",) if call.options.small else PRECISIONS
+    for precision in precisions:
+        asked = rows_of(precision, compiled=not call.small or precision == "fp32")
+        flags = [flag for name in asked for flag in ("--variant", name)]
+        document = call.bench(f"variants-{precision}", [*settings, *flags], BENCH_S)
+        call.documents.append(document)
+    if not call.options.small:
+        call.script(agreement.main, "agreement", AGREEMENT_S)
+        call.script(overhead.main, "overhead", OVERHEAD_S)
+
+
+PARTS: dict[str, Callable[[Call], None]] = {"variants": variants}
+
+
+def rows_of(precision: str, *, compiled: bool) -> list[str]:
+    """Return the variants of one bench beside its fp32 row, which needs no asking."""
+    layouts = LAYOUTS if compiled else LAYOUTS[:2]
+    rows = ["+".join(filter(None, (precision, layout))) for layout in layouts]
+    return [row for row in rows if row != "fp32"]
+
+
+def quarter_batch(call: Call) -> int:
+    """Return the largest batch that fills no more than a quarter of the card in fp32, in sixteens."""
+    memory = int(call.environment["device_memory_bytes"])
+    limit = ("--batch-size", "max", "--memory-limit", str(int(FILL * memory / SEATS)))
+    pinned = ("--generations", "1", "--steps", "5")
+    document = call.bench("size", [*ON_CUDA, *limit, *pinned], SIZE_S)
+    return max(16, int(document.base["batch_size"]) // 16 * 16)
+
+
+def main(argv: list[str]) -> None:
+    """Entry point; see the module's text."""
+    full_form = "two or three calls of under nine minutes each"
+    made = parser("gpu_check", __doc__, full_form=full_form)
+    made.add_argument("--part", required=True, help=f"one of: {', '.join(PARTS)}")
+    made.add_argument("--device", default="cuda", help="cuda or cpu")
+    options = parse(made, argv)
+    if options.part not in PARTS:
+        raise UsageError(f"unknown part {options.part!r}", hint=f"one of: {', '.join(PARTS)}")
+    _, environment = base(options.device, "convnext")
+    call = Call(options, environment)
+    unfinished = []
+    try:
+        PARTS[options.part](call)
+    except OutOfTime as left:
+        unfinished = [f"NOT FINISHED: {left}; run the same command again to go on"]
+    told = dict.fromkeys(said for document in call.documents for said in warnings_of(document))
+    answer = Answer(
+        name="gpu_check",
+        title=f"GPU check: {options.part} on {environment.get('device_name')}",
+        rows=table_rows(call.documents),
+        columns=(
+            ("Configuration", lambda r: r["key"]),
+            ("Status", lambda r: r["status"]),
+            ("Step (ms)", lambda r: _scaled(r["step_s"], 1e3)),
+            ("Samples/s", lambda r: units.rate(r["samples_per_sec"])),
+            ("Speed-up [95 %]", lambda r: r["speedup_text"]),
+            ("Allocated", lambda r: units.size(r["peak_allocated_bytes"])),
+            ("Reserved", lambda r: units.size(r["peak_reserved_bytes"])),
+            ("GPU busy (NVML)", lambda r: units.share(r["gpu_util_share"])),
+            ("MFU", lambda r: units.share(r["mfu"], 1)),
+            ("Of matrix ceiling", lambda r: units.share(r["gemm_ceiling_share"], 1)),
+            ("Own cost", lambda r: units.share(r["overhead_share"], 2)),
+            ("Generations", lambda r: str(r["generations"])),
+        ),
+        targets=call.targets,
+        remarks=[f"perfkit {document.command.partition(' ')[2]}" for document in call.documents],
+        warnings=[*unfinished, *told, *call.watch.warnings()],
+        details={"part": options.part, "finished": not unfinished},
+    )
+    publish(answer, options, argv, environment)
+
+
+def table_rows(found: Sequence[Document]) -> list[Row]:
+    """Return a row per configuration of all benches; the reference is that of the first."""
+    rows: dict[str, Row] = {}
+    for document in found:
+        for row in document.rows:
+            rows.setdefault(
+                row.key,
+                {
+                    "key": row.key,
+                    "status": row.status,
+                    "message": row.message,
+                    "step_s": None if row.step_time_s is None else row.step_time_s.median,
+                    "speedup": row.speedup,
+                    "speedup_text": speedup(row.speedup),
+                    "telemetry": row.telemetry,
+                    "effective": row.effective,
+                    "unavailable": row.unavailable,
+                    "generations": row.generations,
+                    **{name: getattr(row, name) for name in _COPIED},
+                },
+            )
+    return list(rows.values())
+
+
+_COPIED = (
+    "samples_per_sec", "peak_allocated_bytes", "peak_reserved_bytes", "gpu_util_share", "mfu",
+    "gemm_ceiling_share", "flops_per_sample", "overhead_share", "epoch_time_s", "startup_s", "loss",
+)  # fmt: skip
+
+
+def _scaled(value: float | None, by: float) -> str:
+    return units.MISSING if value is None else units.significant(value * by)
+
+
+if __name__ == "__main__":
+    run(main)

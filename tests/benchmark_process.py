@@ -1,0 +1,46 @@
+"""Running a benchmark's small form as a user does, in a process and a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(__file__).parents[1] / "benchmarks"
+KEYS = {
+    "benchmark", "command", "created", "small", "elapsed_s", "environment", "warnings", "targets",
+    "rows", "details", "remarks",
+}  # fmt: skip
+
+
+def start(
+    folder: Path, name: str, *arguments: str, check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark to its end, its results in `folder/out`."""
+    command = [sys.executable, str(SCRIPTS / f"{name}.py"), *arguments, "--out", "out"]
+    done = subprocess.run(
+        command, cwd=folder, env=dict(os.environ), capture_output=True, text=True, timeout=250
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def small(folder: Path, name: str, *arguments: str) -> dict[str, Any]:
+    """Run the small form; returns its JSON, whose shape and whose Markdown are checked."""
+    done = start(folder, name, "--small", *arguments)
+    answer: dict[str, Any] = json.loads((folder / "out" / f"{name}.json").read_text())
+    assert set(answer) == KEYS
+    assert answer["benchmark"] == name and answer["small"] is True
+    assert answer["command"].startswith(f"python benchmarks/{name}.py --small")
+    assert answer["environment"]["cores_usable"] >= 1
+    assert answer["elapsed_s"] > 0
+    assert all(target["met"] is None for target in answer["targets"]), "small forms judge nothing"
+    markdown = (folder / "out" / f"{name}.md").read_text()
+    assert markdown.startswith("# ")
+    assert f"```sh\n{answer['command']}\n```" in markdown
+    assert answer["created"] in markdown
+    assert done.stdout.startswith("| ")
+    return answer

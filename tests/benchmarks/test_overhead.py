@@ -1,0 +1,52 @@
+"""benchmarks/overhead.py: its small form, and the loops it holds against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import _loops
+import pytest
+import torch
+from benchmark_process import small
+
+from perfkit.records import STEPS
+
+
+def test_small_form(tmp_path: Path) -> None:
+    """Both kinds of step and the other tools are rows, and the recorder's own count stands beside."""
+    answer = small(tmp_path, "overhead")
+    seen = {(row["tool"], row["kind"], row["length_s"]) for row in answer["rows"]}
+    assert seen >= {
+        (tool, kind, length_s)
+        for tool, kind in (("perfkit", "paced"), ("perfkit", "work"))
+        for length_s in (1e-3, 5e-3)
+    }
+    assert ("torch.profiler", "paced", 5e-3) in seen
+    assert ("SimpleProfiler", "paced", 5e-3) in seen or any(
+        "SimpleProfiler was left out" in remark for remark in answer["remarks"]
+    )
+    assert all(row["ratio"]["value"] > 0 and row["step_s"] > 0 for row in answer["rows"])
+    assert answer["details"]["own"]["own_s"] > 0
+
+
+def test_both_loops_run_the_same_steps() -> None:
+    """The recorded loop runs as many steps as the bare one, and leaves a record of each."""
+    calls = []
+    _loops.bare_loop(lambda: calls.append("bare"))(3)
+    with _loops.open_recorder(torch.device("cpu")) as (recorder, path):
+        _loops.recorded_loop(lambda: calls.append("recorded"), recorder)(3)
+        recorder.drain()
+        assert len(list(STEPS.read(path, first=0, count=3))) == 3
+    assert calls == ["bare"] * 3 + ["recorded"] * 3
+
+
+def test_missing_lightning_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Lightning its profiler is left out with the reason."""
+
+    def nothing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(_loops.importlib, "import_module", nothing)
+    loop, why = _loops.lightning_loop(lambda: None)
+    assert loop is None
+    assert "lightning is not installed" in why
