@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,6 +14,18 @@ from perfkit.cli.signals import interruptible
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals there are others")
 STOP = [signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.fixture(autouse=True)
+def as_at_a_terminal() -> Iterator[None]:
+    """Signals as a program at a terminal has them: these tests may run under nohup, or in the background."""
+    usual = {number: signal.SIG_DFL for number in STOP} | {
+        signal.SIGINT: signal.default_int_handler
+    }
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", [*STOP, signal.SIGINT])
@@ -39,6 +52,14 @@ def test_what_was_before_comes_back(number: signal.Signals) -> None:
         assert heard == ["ours", "ours"]
     finally:
         signal.signal(number, ours)
+
+
+def test_what_is_ignored_on_purpose_stays_ignored() -> None:
+    """A hang-up does not end what nohup started."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with interruptible():
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def test_an_error_inside_is_passed_on() -> None:
