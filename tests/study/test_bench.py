@@ -68,12 +68,21 @@ def test_seeds_of_losses_follow_the_seed() -> None:
 
 
 @pytest.mark.parametrize("status", ["error", "unsupported", "timeout", "nan_loss"])
-def test_a_failed_row_is_no_reason_for_a_larger_budget(status: Status) -> None:
+@pytest.mark.parametrize("generation", [1, 3])
+def test_a_failed_row_is_no_reason_for_a_larger_budget(status: Status, generation: int) -> None:
     """Nobody is told to give more time where the rows that can run had enough."""
-    _, document = carry_out([FP32, AMP, OTHER], {(AMP, 1): status}, budget_s=180)
+    _, document = carry_out([FP32, AMP, OTHER], {(AMP, generation): status}, budget_s=180)
     assert [r.status for r in document.rows] == ["ok", status, "ok"]
     assert document.rows[2].generations >= 4
     assert [w.code for w in document.warnings] == []
+
+
+def test_a_failed_row_does_not_hide_that_the_budget_was_too_small() -> None:
+    """Where the others had fewer than four generations, what would do is still said."""
+    _, document = carry_out([FP32, AMP, OTHER], {(AMP, 1): "error"}, budget_s=30)
+    assert 0 < document.rows[0].generations < 4
+    (warning,) = document.warnings
+    assert warning.code == "too_few_generations" and "--time-budget" in warning.text
 
 
 def test_memory_that_runs_out_late_and_alone_is_told() -> None:

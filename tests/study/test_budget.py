@@ -50,8 +50,9 @@ def test_noise_between_processes_buys_more_processes() -> None:
 
 def test_reaching_four_generations_comes_first() -> None:
     """A palindrome fewer is taken when it makes the fourth generation, without which all is lost."""
-    # 4 × (5 + p × 5) × 1.08 fits into 45 s for p = 1 only
-    assert best(fixed_s=5, palindrome_s=5, left_s=45, done=0, within=1.0) == 1
+    # 4 × (10 + p) × 1.08 fits into 48 s for p = 1 only; three generations of p = 4 would be narrower
+    assert half_width(3, 4, 1.0, 0.0) < half_width(4, 1, 1.0, 0.0)
+    assert best(fixed_s=10, palindrome_s=1, left_s=48, done=0, within=1.0) == 1
 
 
 def test_nothing_is_started_that_does_not_fit() -> None:
