@@ -137,7 +137,7 @@ class Document:
     """The answer of one command, whole: what `--json` writes and every report is made from."""
 
     kind: str
-    """`bench`, `diagnose`, `run`, `monitor` or `doctor`."""
+    """`bench`, `compare`, `diagnose`, `run`, `monitor` or `doctor`."""
     command: str
     """The command line that makes it again."""
     created: str

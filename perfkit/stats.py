@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean, stdev, variance
 from typing import Literal
 
 CONFIDENCE = 0.95
@@ -80,13 +80,51 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> In
 
 def ratio_interval(log_ratios: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """Return the geometric mean of ratios, given their logarithms, with its t interval."""
-    logs = mean_interval(log_ratios, confidence)
+    return _exponential(mean_interval(log_ratios, confidence))
+
+
+def welch_ratio(
+    over: Sequence[float], under: Sequence[float], confidence: float = CONFIDENCE
+) -> Interval:
+    """Return the geometric mean of one sample ÷ that of another, with Welch's interval.
+
+    The samples are independent of each other (two runs), not pairs, and may differ in spread. Degrees of
+    freedom by Welch–Satterthwaite (Welch, Biometrika 34, 1947); a sample of one value has no bounds.
+
+    Args:
+        over: logarithms of what stands above the line.
+        under: logarithms of what stands below it.
+
+    Raises:
+        ValueError: one of them is empty.
+    """
+    if not over or not under:
+        raise ValueError("no values")
+    centre = fmean(over) - fmean(under)
+    if len(over) < 2 or len(under) < 2:
+        return _exponential(Interval(centre))
+    errors = [variance(sample) / len(sample) for sample in (over, under)]
+    total = sum(errors)
+    if total == 0:
+        return _exponential(Interval(centre, centre, centre))
+    # shares of the whole, since squares of tiny variances would vanish
+    shares = [(error / total) ** 2 for error in errors]
+    degrees = 1 / (shares[0] / (len(over) - 1) + shares[1] / (len(under) - 1))
+    half = t_quantile(confidence, degrees) * math.sqrt(total)
+    return _exponential(Interval(centre, centre - half, centre + half))
+
+
+def _exponential(logs: Interval) -> Interval:
+    """Return the ratio whose logarithm an interval is of."""
     if logs.low is None or logs.high is None:
-        return Interval(math.exp(logs.value))
-    # bounds past the float range say "unknown": a fifty-fold difference is far outside any use
-    low, high = max(logs.low, -50.0), min(logs.high, 50.0)
-    value = min(max(math.exp(logs.value), math.exp(low)), math.exp(high))
-    return Interval(value, math.exp(low), math.exp(high))
+        return Interval(_exp(logs.value))
+    low, high = _exp(logs.low), _exp(logs.high)
+    return Interval(min(max(_exp(logs.value), low), high), low, high)
+
+
+def _exp(log: float) -> float:
+    # what lies past e^50 says "unknown": a fifty-fold difference is far outside any use
+    return math.exp(min(max(log, -50.0), 50.0))
 
 
 def outcome(speedup: Interval, repetitions: int) -> Outcome:

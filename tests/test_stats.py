@@ -56,6 +56,33 @@ def test_mean_interval_by_hand() -> None:
     assert interval.half_width == pytest.approx(2.0543, rel=1e-4)
 
 
+def test_welch_by_hand() -> None:
+    """Of 1, 3 and 0, 2, 4: s²/n is 1 and 4/3, so (7/3)² ÷ (1/1 + (4/3)²/2) = 49/17 degrees of freedom."""
+    interval = stats.welch_ratio([0.01, 0.03], [0.0, 0.02, 0.04])
+    half = stats.t_quantile(0.95, 49 / 17) * math.sqrt(7 / 3) / 100
+    assert interval.value == 1.0
+    assert interval.high == pytest.approx(math.exp(half), rel=1e-12)
+    assert interval.low == pytest.approx(math.exp(-half), rel=1e-12)
+
+
+def test_welch_at_its_edges() -> None:
+    """One value has no bounds, samples that do not stray have none but themselves, none is an error."""
+    assert stats.welch_ratio([1.0], [0.0, 0.1]) == Interval(math.exp(1.0 - 0.05))
+    same = stats.welch_ratio([0.5, 0.5], [0.0, 0.0])
+    assert same.low == same.value == same.high == math.exp(0.5)
+    for over, under in (([], [1.0]), ([1.0], [])):
+        with pytest.raises(ValueError, match="no values"):
+            stats.welch_ratio(over, under)
+
+
+@given(values, values)
+def test_welch_has_its_value_between_its_bounds(over: list[float], under: list[float]) -> None:
+    """Also where the exponential would not fit into a float."""
+    interval = stats.welch_ratio(over, under)
+    if interval.low is not None and interval.high is not None:
+        assert 0 < interval.low <= interval.value <= interval.high < math.inf
+
+
 def test_ratio_interval_by_hand() -> None:
     """A geometric mean; the interval is the logarithms' and so not symmetric."""
     ratios = stats.ratio_interval([0.1, 0.2, 0.3, 0.4])

@@ -37,10 +37,12 @@ def _perfkit(
 
 def _register() -> None:
     from perfkit.cli.bench import bench
+    from perfkit.cli.compare import compare
     from perfkit.cli.report import report
 
     app.command()(bench)
     app.command()(report)
+    app.command()(compare)
 
 
 _register()

@@ -25,7 +25,7 @@ from report_documents import (
 )
 
 from perfkit.document import Document
-from perfkit.report import console
+from perfkit.report import console, terminal
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTHS = {name: 120 for name in DOCUMENTS} | {"four_rows_narrow": 60, "two_rows_100": 100}
@@ -167,16 +167,16 @@ def test_a_narrow_encoding_gets_plainer_signs(monkeypatch: pytest.MonkeyPatch) -
 def test_width_comes_from_columns_then_the_terminal_then_a_default() -> None:
     """COLUMNS wins; what is neither a terminal nor told a width gets one that holds the table."""
     stream = _Stream("utf-8")
-    assert console.width_of(stream, {"COLUMNS": "77"}) == 77
-    assert console.width_of(stream, {"COLUMNS": "0"}) == console.WIDTH
-    assert console.width_of(stream, {"COLUMNS": "wide"}) == console.WIDTH
-    assert console.width_of(stream, {}) == console.WIDTH
+    assert terminal.width_of(stream, {"COLUMNS": "77"}) == 77
+    assert terminal.width_of(stream, {"COLUMNS": "0"}) == terminal.WIDTH
+    assert terminal.width_of(stream, {"COLUMNS": "wide"}) == terminal.WIDTH
+    assert terminal.width_of(stream, {}) == terminal.WIDTH
 
 
 def test_colour_is_for_terminals_that_welcome_it() -> None:
     """No colour in a pipe, with NO_COLOR, or on a dumb terminal."""
-    terminal = _Stream("utf-8", terminal=True)
-    assert console.wants_color(terminal, {})
-    assert not console.wants_color(_Stream("utf-8"), {})
-    assert not console.wants_color(terminal, {"NO_COLOR": "1"})
-    assert not console.wants_color(terminal, {"TERM": "dumb"})
+    stream = _Stream("utf-8", terminal=True)
+    assert terminal.wants_color(stream, {})
+    assert not terminal.wants_color(_Stream("utf-8"), {})
+    assert not terminal.wants_color(stream, {"NO_COLOR": "1"})
+    assert not terminal.wants_color(stream, {"TERM": "dumb"})
