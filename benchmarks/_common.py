@@ -28,7 +28,7 @@ from perfkit.report.markdown import table
 from perfkit.report.remarks import machine
 from perfkit.runfolder import write_json
 from perfkit.stats import Interval
-from perfkit.study.request import cache_dir
+from perfkit.study.settings import cache_dir
 from perfkit.study.sizes import Machine, base_config
 from perfkit.telemetry import host
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from _common import Watch
 
+from perfkit.records import BACKWARD, FORWARD, H2D, OPTIMIZER
 from perfkit.stats import mean_interval, ratio_interval
-from perfkit.training.commands import PHASE_EVERY_ON_CUDA
 from perfkit.training.probe.clocks import CudaDevice
 from perfkit.training.probe.device import synchronize
 from perfkit.training.probe.recorder import Recorder
@@ -90,18 +90,19 @@ def bare_loop(step: Step) -> Stretch:
 
 
 def recorded_loop(step: Step, recorder: Recorder) -> Stretch:
-    """The same loop with the recorder's six calls a step, its writing included."""
+    """The same loop with the recorder's ten calls a step, its writing included."""
 
     def loop(steps: int) -> None:
         for _ in range(steps):
             recorder.before_next()
             recorder.after_next(16)
-            recorder.after_h2d()
-            recorder.after_forward()
+            for phase in (H2D, FORWARD, OPTIMIZER):
+                recorder.enter(phase)
+                recorder.leave(phase)
+            recorder.enter(BACKWARD)
             step()
-            recorder.after_backward()
-            recorder.after_optimizer()
-        recorder.end_steps()
+            recorder.leave(BACKWARD)
+        recorder.end_step()
 
     return loop
 
@@ -150,7 +151,6 @@ def open_recorder(device: torch.device) -> Iterator[tuple[Recorder, Path]]:
         recorder = Recorder(
             path,
             device=CudaDevice(device) if on_cuda else None,
-            phase_every=PHASE_EVERY_ON_CUDA if on_cuda else 1,
         )
         yield recorder, path
         recorder.close()

@@ -23,9 +23,8 @@ from _common import Answer, Row, Target, Watch, base, parse, parser, publish, ra
 from torch.utils.benchmark import Timer
 
 from perfkit.config import RunConfig
-from perfkit.records import STEPS
+from perfkit.records import STEPS, UNKNOWN
 from perfkit.stats import Interval, median, ratio_interval
-from perfkit.training.commands import PHASE_EVERY_ON_CUDA
 from perfkit.training.loop import Loop
 from perfkit.training.probe.clocks import CudaDevice
 from perfkit.training.probe.device import synchronize
@@ -51,6 +50,9 @@ class Batches:
     def next(self) -> Any:
         return next(self._batches)
 
+    def ready(self) -> int:
+        return UNKNOWN
+
     def depth(self) -> int:
         return -1
 
@@ -60,7 +62,7 @@ def clocks(loop: Loop, steps_file: Path, steps: int) -> dict[str, Callable[[], f
     source = Batches(loop.training)
 
     def step() -> None:
-        loop.train_on(*loop.training.to_device(source.next()))
+        loop.train_on(loop.training.to_device(source.next()))
 
     def once() -> float:
         step()
@@ -97,8 +99,7 @@ def measure(config: RunConfig, *, rounds: int, stretch_s: float, watch: Watch) -
         training = Training(config)
         on_cuda = training.device.type == "cuda"
         device = CudaDevice(training.device) if on_cuda else None
-        every = PHASE_EVERY_ON_CUDA if on_cuda else 1
-        recorder = Recorder(path, device=device, phase_every=every)
+        recorder = Recorder(path, device=device)
         loop = Loop(training, recorder, path)
         loop.warm_up(Batches(training), 1.0, 10)
         step_s = clocks(loop, path, 10)["bare"]()

@@ -6,6 +6,10 @@ are not plug-ins. `PERFKIT_PATH` (folders separated like PATH) adds a stranger's
 
 A workload may also be named by where its factory is: `timm:NAME`, `path/to/file.py:factory` or
 `package.module:factory`.
+
+A stranger's file is imported as a module below this one, under a name that holds its path: `pickle` names
+classes and functions by their module, and so a loader worker that is not forked (`spawn`, `forkserver`)
+finds what it is sent by importing this file, whatever the stranger's is called and whatever else is.
 """
 
 from __future__ import annotations
@@ -14,7 +18,9 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -24,6 +30,10 @@ _PACKAGE = Path(__file__).parent
 WORKLOAD_FORMS = (
     "a workload is a name, timm:NAME, path/to/file.py:FACTORY or package.module:FACTORY"
 )
+_MARK = "__at__"
+"""Between a file's name and its path in hexadecimal digits, in the name of a stranger's module."""
+__path__: list[str] = []
+"""Makes this module a package to the import system, which then looks for modules below it."""
 _FOLDERS = {"variants": "variants", "workloads": "training/workloads", "rules": "diagnosis/rules"}
 
 
@@ -44,7 +54,7 @@ def load(kind: str, name: str) -> ModuleType:
     path = sources[name]
     if path.is_relative_to(_PACKAGE):
         return importlib.import_module(f"perfkit.{_FOLDERS[kind].replace('/', '.')}.{name}")
-    return _import_file(path, f"perfkit_path_{kind}_{name}")
+    return _import_file(path)
 
 
 def check_workload(arch: str) -> None:
@@ -85,7 +95,7 @@ def load_workload(arch: str) -> tuple[ModuleType, str]:
         # as for `python file.py`: what lies beside the file can be imported by it
         if str(path.parent) not in sys.path:
             sys.path.insert(1, str(path.parent))
-        return _import_file(path, f"perfkit_file_{path.stem}"), factory
+        return _import_file(path), factory
     try:
         return importlib.import_module(where), factory
     except Exception as error:
@@ -94,20 +104,36 @@ def load_workload(arch: str) -> tuple[ModuleType, str]:
         ) from error
 
 
-def _import_file(path: Path, full_name: str) -> ModuleType:
-    if full_name in sys.modules:
-        return sys.modules[full_name]
-    spec = importlib.util.spec_from_file_location(full_name, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[full_name] = module
+def _import_file(path: Path) -> ModuleType:
     try:
-        spec.loader.exec_module(module)
+        return importlib.import_module(module_name(path))
     except Exception as error:
-        del sys.modules[full_name]
         raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    return module
+
+
+def module_name(path: Path) -> str:
+    """Return the name under which a stranger's file is a module, in this process and any other."""
+    # a dot would name a package
+    stem = path.stem.replace(".", "_")
+    return f"{__name__}.{stem}{_MARK}{os.fsencode(path).hex()}"
+
+
+class _Finder:
+    """Finds the file that such a name holds, for the import system."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        parent, _, last = name.rpartition(".")
+        mark = last.rfind(_MARK)
+        if parent != __name__ or mark < 0:
+            return None
+        file = os.fsdecode(bytes.fromhex(last[mark + len(_MARK) :]))
+        return importlib.util.spec_from_file_location(name, file)
+
+
+sys.meta_path.append(_Finder)
 
 
 def unknown(what: str, name: str, known: tuple[str, ...]) -> UsageError:

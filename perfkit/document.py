@@ -1,30 +1,36 @@
 """The Document: what every command answers with, and the types that cross rooms.
 
 Format history (`schema_version`):
-    1  first version: bench.
+    1  first version: bench. `diagnosis` was always null.
+    2  `diagnosis` is typed. Rows: `phases_s` has `waiting` and `transfer` in place of `data_wait` where it is
+       known whether a batch was ready; `phases_clock`, `not_ready_share`, `run_delay_s`; `startup_s` has
+       `first_step_cold` beside `first_step`, which is that of later processes; `loss` is empty for the FP32
+       row that others are held against, and `tolerance` is of the row's own precision.
+Documents of every version are read; what is read is of this one.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from perfkit.codec import from_json, json_text, to_json
-from perfkit.errors import DamagedFile, LaterVersion, PerfkitError, UsageError
+from perfkit.errors import DamagedFile, LaterVersion, UsageError
+from perfkit.files import write_bytes as write_bytes
+from perfkit.files import write_text as write_text
 from perfkit.stats import Interval, Outcome
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Status = Literal[
     "ok", "oom", "timeout", "compile_failed", "nan_loss", "killed", "unsupported", "error"
 ]
 Severity = Literal["high", "moderate", "low"]
+Clock = Literal["host", "device"]
+Basis = Literal["arithmetic", "trialled", "bound"]
+"""How a prediction came about: the pipeline model, a short trial that feeds it, or Amdahl's bound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +77,92 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A cause of lost time, what it costs, and what says so."""
+
+    kind: str
+    """`input_bound`, `contended`, `compute_bound` …: a name of a rule."""
+    severity: Severity
+    share: Interval
+    """Part of the epoch's wall clock, 0–1."""
+    seconds_per_epoch: float
+    stage: str | None = None
+    """Where in it, e.g. `decode` or `transfer` of `input_bound`; null where it has no stages."""
+    flags: tuple[str, ...] = ()
+    removable_s: Interval | None = None
+    """What an epoch would save if this one cause were gone; null where it cannot be told."""
+    evidence: tuple[str, ...] = ()
+    """Its witnesses, a sentence each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """One of the costliest operators of a step."""
+
+    name: str
+    share: float
+    """Part of the step, 0–1."""
+    where: str | None = None
+    """file:line of the call; null when stacks were not recorded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remedy:
+    """A change to try: a hypothesis, until it has run."""
+
+    name: str
+    basis: Basis
+    variant: str | None = None
+    """The variant that tries it, e.g. `num_workers=4`; null where it takes a change of the code."""
+    predicted_speedup: Interval | None = None
+    """Epoch now ÷ epoch with it."""
+    measured_speedup: Interval | None = None
+    """Null until it has run."""
+    snippet: str = ""
+    """Lines to paste."""
+    changes_training: bool = False
+    """Whether the training comes out another one: its precision, batch or network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NaiveReading:
+    """What `nvidia-smi`'s utilisation alone suggests, and whether that is right here."""
+
+    gpu_util_share: float
+    blames: Literal["loader", "model"] | None
+    """Under 80 % the loader, over 95 % the model, in between nothing."""
+    is_right: bool
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What holds a training back. A null value has its reason in `unavailable`."""
+
+    primary: str
+    """Kind of the first verdict; `balanced` or `inconclusive` where there is none."""
+    verdicts: tuple[Verdict, ...] = ()
+    """Ranked by removable seconds."""
+    breakdown_s: dict[str, float] = field(default_factory=dict)
+    """Exclusive seconds of an epoch; their sum is its wall clock."""
+    differential_s: dict[str, Interval] = field(default_factory=dict)
+    """Seconds per step between arms: what input costs, what contention costs."""
+    loader_samples_per_sec: float | None = None
+    """What the loader delivers alone."""
+    compute_samples_per_sec: float | None = None
+    """What training takes when its batches are there."""
+    actual_samples_per_sec: float | None = None
+    workers_needed: int | None = None
+    operators: tuple[Operator, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    """Ranked by the seconds they save at the low end."""
+    naive_nvidia_smi: NaiveReading | None = None
+    inconclusive_because: str | None = None
+    """What to run to conclude is in it; null where there is a verdict."""
+    unavailable: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """One configuration and what was measured of it. A null value has its reason in `unavailable`."""
 
@@ -87,7 +179,14 @@ class Row:
     """The parts of that forecast; their sum is its value."""
     step_time_s: Spread | None = None
     phases_s: dict[str, float] = field(default_factory=dict)
-    """Mean seconds of a step in each phase; their sum is the mean step time."""
+    """Mean seconds of a step in each phase; their sum is the mean step time. Where it is known whether a
+    batch was ready, `waiting` (it was not) and `transfer` (it was) take the place of `data_wait`."""
+    phases_clock: Clock | None = None
+    """Whose clock the phases were read on; null when there are none."""
+    not_ready_share: float | None = None
+    """Part of the steps whose next batch in order was not ready when it was asked for."""
+    run_delay_s: float | None = None
+    """Mean seconds of a step that the trainer's thread could run and had no core (Linux)."""
     exposed_wait_s: float | None = None
     """Mean seconds of a step that the device idled for its batch."""
     samples_per_sec: float | None = None
@@ -109,14 +208,16 @@ class Row:
     """Model FLOP/s ÷ the rate of a large matrix product measured in place."""
     flops_per_sample: int | None = None
     startup_s: dict[str, float] = field(default_factory=dict)
-    """One-time costs: first batch, worker start, first step (with compile)."""
+    """One-time costs: `worker_start`, `first_batch`, and the first step (with compile) of the row's first
+    process, `first_step_cold`, and of later ones, which find compile's cache warm, `first_step`."""
     compile_break_even_epochs: float | None = None
-    """Epochs after which compiling has paid for itself; null when it never does or was not asked."""
+    """Epochs after which compiling with a cold cache has paid for itself; null when it never does or was not
+    asked."""
     loader: dict[str, float | None] = field(default_factory=dict)
     """Worker-side means per batch: fetch, its CPU part, collate, hand-over; busy share; queue depth."""
     loss: dict[str, float | None] = field(default_factory=dict)
-    """Largest distance of losses to FP32's in units of FP32's first loss, and the tolerance (spread of
-    FP32 over seeds)."""
+    """Largest distance of losses to FP32's in units of FP32's first loss, and the tolerance: how far errors
+    of the size of this row's rounding take FP32's own. Empty where there is no FP32 row to hold against."""
     effective: dict[str, str] = field(default_factory=dict)
     """Settings read back from torch, never echoed."""
     overhead_share: float | None = None
@@ -146,7 +247,7 @@ class Document:
     base: dict[str, Any]
     """The base settings: the plain flags every row shares."""
     rows: tuple[Row, ...] = ()
-    diagnosis: dict[str, Any] | None = None
+    diagnosis: Diagnosis | None = None
     findings: tuple[Finding, ...] = ()
     """What to try next, from the rules that need no more than rows."""
     method: dict[str, Any] = field(default_factory=dict)
@@ -169,7 +270,7 @@ def dumps(document: Document) -> str:
 
 
 def loads(text: str, *, name: str = "the document") -> Document:
-    """Rebuild a Document from its JSON text.
+    """Rebuild a Document from its JSON text; one of an earlier version becomes one of this.
 
     Raises:
         LaterVersion: a later perfkit wrote it.
@@ -187,6 +288,10 @@ def loads(text: str, *, name: str = "the document") -> Document:
             f"{name} has schema_version {version}; this perfkit reads up to {SCHEMA_VERSION}",
             hint="read it with the perfkit that wrote it, or a later one",
         )
+    if version == 1:
+        # nothing but null was ever written there, and whatever else is there is not ours
+        data["diagnosis"] = None
+    data["schema_version"] = SCHEMA_VERSION
     try:
         return from_json(Document, data)
     except DamagedFile as error:
@@ -217,31 +322,3 @@ def write(document: Document, path: Path) -> None:
         PerfkitError: the file cannot be written (no space, no permission).
     """
     write_text(path, dumps(document))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a text file in one step, in UTF-8; see `write_bytes`."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file in one step; readers see the old content or the new, never a part.
-
-    Raises:
-        PerfkitError: the file cannot be written (no space, no permission).
-    """
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-        hint = "free some space or name another place" if error.errno == errno.ENOSPC else None
-        raise PerfkitError(f"cannot write {path}: {error.strerror or error}", hint=hint) from error

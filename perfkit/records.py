@@ -4,22 +4,30 @@ A record file is a 16-byte header (8 bytes of magic, version, record size) and r
 it can be appended to by one writer, read while that goes on, and read after any death: a torn last
 record is dropped. A missing number is NaN in the file and to its reader, who says None to the next.
 
-Format history:
-    1  first version of both formats.
+Format history of the step records:
+    1  first version.
+    2  `ready`, `backwards`, `updates` and `run_delay_s`; phases are entered and left, and may nest.
+Of the fetch records and of the span records:
+    1  first version.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Generic, NamedTuple, TypeVar
 
 from perfkit.errors import DamagedFile, LaterVersion
 
-VERSION = 1
 NAN = math.nan
+UNKNOWN = -1
+"""In a field that counts: it was not told."""
+PHASES = ("h2d", "forward", "backward", "optimizer", "evaluation", "periodic", "checkpoint")
+"""What a loop may be doing, by number; the first four are phases of a step."""
+H2D, FORWARD, BACKWARD, OPTIMIZER, EVALUATION, PERIODIC, CHECKPOINT = range(len(PHASES))
+STEP_PHASES = 4
 _HEADER = struct.Struct("<8sII")
 
 
@@ -27,7 +35,8 @@ class StepRecord(NamedTuple):
     """One training step. Times are seconds but for `start_ns`; NaN means not measured.
 
     The host's phases are read from `perf_counter_ns` round each phase of the loop. The device's are
-    intervals on the device's own clock between marks in its stream, NaN where the device is the host.
+    intervals on the device's own clock between marks in its stream, NaN where the device is the host. A phase
+    inside another one counts as itself alone.
     """
 
     index: int  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
@@ -37,6 +46,12 @@ class StepRecord(NamedTuple):
     samples: int
     queue_depth: int
     """Batches that were ready when the step asked for one; -1 unknown."""
+    ready: int
+    """1: the next batch in order was ready when the step asked for it; 0: it was not; -1 unknown."""
+    backwards: int
+    """Backward passes in the step; -1 unknown."""
+    updates: int
+    """Updates by an optimizer in the step; -1 unknown."""
     start_ns: int
     """`perf_counter_ns` when the step asked for its batch."""
     step_s: float
@@ -57,6 +72,9 @@ class StepRecord(NamedTuple):
     device_optimizer_s: float
     lead_s: float
     """How far the host ran ahead of the device when it asked for the batch; 0 when the device was idle."""
+    run_delay_s: float
+    """Time in the step that the training thread could have run and had no core (Linux: the second field of
+    its schedstat)."""
 
     @property
     def other_s(self) -> float:
@@ -68,6 +86,21 @@ class StepRecord(NamedTuple):
     def own_step_s(self) -> float:
         """Time of the step where it ran: on the device's clock where there is one, else the host's."""
         return self.step_s if math.isnan(self.device_step_s) else self.device_step_s
+
+
+class SpanRecord(NamedTuple):
+    """Work of a loop that is no phase of a step: evaluation, metrics, a checkpoint."""
+
+    phase: int
+    """Its place in `PHASES`."""
+    after_step: int
+    """Steps that had ended when it began."""
+    start_ns: int
+    """`perf_counter_ns` when it began."""
+    span_s: float
+    """From its begin to its end."""
+    own_s: float
+    """Of that, what was in no other phase inside it."""
 
 
 class FetchRecord(NamedTuple):
@@ -90,7 +123,8 @@ class FetchRecord(NamedTuple):
     handover_s: float
     """Putting the batch into the result queue."""
     serialise_cpu_s: float
-    """CPU time of the queue's own thread since the last record: pickling and shared memory."""
+    """CPU time of the queue's own thread since the last record: pickling and shared memory. NaN where
+    the trainer fetches for itself."""
 
 
 R = TypeVar("R", bound=tuple[object, ...])
@@ -103,17 +137,33 @@ class RecordFormat(Generic[R]):
         magic: eight bytes that begin a file of this kind.
         kind: the NamedTuple of its records.
         layout: struct codes of the fields, little-endian and unpadded.
+        version: of that layout.
+        older: by earlier version, its layout and what makes a record of today from its fields.
     """
 
-    def __init__(self, magic: bytes, kind: type[R], layout: str) -> None:
+    def __init__(
+        self,
+        magic: bytes,
+        kind: type[R],
+        layout: str,
+        *,
+        version: int = 1,
+        older: Mapping[int, tuple[str, Callable[..., R]]] | None = None,
+    ) -> None:
         self.magic = magic
         self.kind = kind
+        self.version = version
         self.struct = struct.Struct("<" + layout)
+        self._readers: dict[int, tuple[struct.Struct, Callable[..., R]]] = {
+            number: (struct.Struct("<" + codes), make)
+            for number, (codes, make) in (older or {}).items()
+        }
+        self._readers[version] = (self.struct, kind)
 
     @property
     def header(self) -> bytes:
         """What a file of this kind begins with."""
-        return _HEADER.pack(self.magic, VERSION, self.struct.size)
+        return _HEADER.pack(self.magic, self.version, self.struct.size)
 
     def pack(self, record: R) -> bytes:
         """Return the bytes of one record."""
@@ -130,45 +180,75 @@ class RecordFormat(Generic[R]):
             FileNotFoundError: there is no such file.
         """
         with path.open("rb") as file:
-            if not self._check(file, path):
+            reader = self._reader(file, path)
+            if reader is None:
                 return
-            file.seek(_HEADER.size + first * self.struct.size)
+            layout, make = reader
+            file.seek(_HEADER.size + first * layout.size)
             left = count
             while left is None or left > 0:
                 wanted = 4096 if left is None else min(4096, left)
-                chunk = file.read(wanted * self.struct.size)
-                whole = len(chunk) // self.struct.size
-                for values in self.struct.iter_unpack(chunk[: whole * self.struct.size]):
-                    yield self.kind(*values)
+                chunk = file.read(wanted * layout.size)
+                whole = len(chunk) // layout.size
+                for values in layout.iter_unpack(chunk[: whole * layout.size]):
+                    yield make(*values)
                 if whole < wanted:
                     return
                 left = None if left is None else left - whole
 
     def count(self, path: Path) -> int:
-        """Return how many whole records a file holds; 0 when it does not exist."""
+        """Return how many whole records a file holds; 0 when it does not exist.
+
+        Raises:
+            DamagedFile, LaterVersion: as `read`.
+        """
         try:
-            return max(0, path.stat().st_size - _HEADER.size) // self.struct.size
+            with path.open("rb") as file:
+                reader = self._reader(file, path)
+                size = path.stat().st_size
         except FileNotFoundError:
             return 0
+        return 0 if reader is None else max(0, size - _HEADER.size) // reader[0].size
 
-    def _check(self, file: BinaryIO, path: Path) -> bool:
+    def _reader(self, file: BinaryIO, path: Path) -> tuple[struct.Struct, Callable[..., R]] | None:
+        """Return the layout of a file and what makes its records; None when it has no whole header yet."""
         head = file.read(_HEADER.size)
         if len(head) < _HEADER.size:
-            if not self.header.startswith(head):
+            if not any(self._head(version).startswith(head) for version in self._readers):
                 raise DamagedFile(f"{path} is not a perfkit record file")
-            return False
+            return None
         magic, version, size = _HEADER.unpack(head)
         if magic != self.magic:
             raise DamagedFile(f"{path} is not a perfkit record file of this kind")
-        if version > VERSION:
+        if version > self.version:
             raise LaterVersion(
-                f"{path} has record format {version}; this perfkit reads up to {VERSION}",
+                f"{path} has record format {version}; this perfkit reads up to {self.version}",
                 hint="read it with the perfkit that wrote it, or a later one",
             )
-        if size != self.struct.size:
-            raise DamagedFile(f"{path} has records of {size} bytes instead of {self.struct.size}")
-        return True
+        reader = self._readers.get(version)
+        if reader is None or size != reader[0].size:
+            expected = "" if reader is None else f" instead of {reader[0].size}"
+            raise DamagedFile(f"{path} has records of {size} bytes{expected}")
+        return reader
+
+    def _head(self, version: int) -> bytes:
+        return _HEADER.pack(self.magic, version, self._readers[version][0].size)
 
 
-STEPS: RecordFormat[StepRecord] = RecordFormat(b"PKSTEPS\0", StepRecord, "IiihxxQ13d")
+def _step_of_version_1(
+    index: int, block: int, samples: int, queue_depth: int, start_ns: int, *times_s: float
+) -> StepRecord:
+    counts = (UNKNOWN, UNKNOWN, UNKNOWN)
+    head = (index, block, samples, queue_depth, *counts, start_ns)
+    return StepRecord._make((*head, *times_s, NAN))
+
+
+STEPS: RecordFormat[StepRecord] = RecordFormat(
+    b"PKSTEPS\0",
+    StepRecord,
+    "IiihhhhxxxxQ14d",
+    version=2,
+    older={1: ("IiihxxQ13d", _step_of_version_1)},
+)
 FETCHES: RecordFormat[FetchRecord] = RecordFormat(b"PKFETCH\0", FetchRecord, "iiiQ7d")
+SPANS: RecordFormat[SpanRecord] = RecordFormat(b"PKSPANS\0", SpanRecord, "iIQ2d")

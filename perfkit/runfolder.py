@@ -8,7 +8,7 @@ a torn last line is dropped. There is no pickle.
         document.json  study.json  baton.jsonl  telemetry/  generations/<n>.json
         processes/<generation>-<n>/      a run folder
             config.json  environment.json  status.json  log.txt
-            ranks/<rank>/steps.bin  events.jsonl  loader/<worker>-<pid>.bin
+            ranks/<rank>/steps.bin  spans.bin  events.jsonl  loader/<worker>-<pid>.bin
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from typing import Any, TypeVar
 
 from perfkit.codec import from_json, json_text, to_json
 from perfkit.config import RunConfig
-from perfkit.document import write_text
 from perfkit.errors import DamagedFile, PerfkitError, UsageError
+from perfkit.files import write_text
 
+OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The device is full, the user's quota is, or the file has reached a limit."""
 T = TypeVar("T")
 
 ROOT = ".perfkit"
@@ -92,6 +94,11 @@ class RankFolder:
         return self.path / "steps.bin"
 
     @property
+    def spans(self) -> Path:
+        """Work between steps (`perfkit.records.SPANS`); missing where there was none."""
+        return self.path / "spans.bin"
+
+    @property
     def events(self) -> JsonLines:
         """What happened: one object with `event` and `t_ns` each."""
         return JsonLines(self.path / "events.jsonl")
@@ -119,7 +126,7 @@ class RunFolder:
         try:
             folder.rank(0).loader.mkdir(parents=True)
         except OSError as error:
-            raise PerfkitError(f"cannot make {path}: {error.strerror or error}") from error
+            raise cannot_write(path, error, verb="make") from error
         write_json(path / "config.json", to_json(config))
         return folder
 
@@ -164,7 +171,7 @@ class StudyFolder:
             root.mkdir(parents=True, exist_ok=True)
             ignore = root / ".gitignore"
             if not ignore.exists():
-                ignore.write_text("*\n")
+                write_text(ignore, "*\n")
             for attempt in range(1, 1000):
                 path = root / (f"{stamp}-{command}" + (f"-{attempt}" if attempt > 1 else ""))
                 try:
@@ -174,10 +181,12 @@ class StudyFolder:
                 for name in ("processes", "generations", "telemetry"):
                     (path / name).mkdir()
                 return cls(path)
-        except OSError as error:
+        except (OSError, PerfkitError) as error:
+            why = getattr(error, "strerror", None) or getattr(error.__cause__, "strerror", None)
+            full = out_of_space(error)
             raise UsageError(
-                f"cannot write to {root}: {error.strerror or error}",
-                hint="run from a folder you may write to",
+                f"cannot write to {root}: {why or error}",
+                hint="free some space" if full else "run from a folder you may write to",
             ) from error
         raise UsageError(f"{root} has no room for another study of this second")
 
@@ -227,6 +236,31 @@ class StudyFolder:
     def generation(self, number: int) -> Path:
         """The stored result of one finished generation."""
         return self.path / "generations" / f"{number}.json"
+
+
+def out_of_space(error: BaseException) -> bool:
+    """Whether a write that found no room is behind an error."""
+    return any(isinstance(e, OSError) and e.errno in OUT_OF_SPACE for e in chain(error))
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """Return an error and all that it came from: causes, what was being handled, members of groups."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if current is None or any(current is one for one in found):
+            continue
+        found.append(current)
+        waiting += [current.__cause__, current.__context__]
+        waiting += getattr(current, "exceptions", ())
+    return found
+
+
+def cannot_write(path: Path, error: OSError, *, verb: str = "write") -> PerfkitError:
+    """The error that a user sees where the system refused a write."""
+    hint = "free some space" if error.errno in OUT_OF_SPACE else None
+    return PerfkitError(f"cannot {verb} {path}: {error.strerror or error}", hint=hint)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -20,4 +20,4 @@ def evidence(config: RunConfig = CONFIG, cores: int | None = 2, **changes: Any) 
         "exposed_wait_s": 0.0,
     }
     row = Row(key="convnext/fp32", arch="convnext", variant="fp32", **(values | changes))
-    return Evidence(row=row, config=config, cores=cores)
+    return Evidence(row=row, config=config, environment={"cores_usable": cores})

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from perfkit.codec import from_json, to_json
 from perfkit.config import RunConfig
-from perfkit.document import Status
+from perfkit.document import Document, Status
 from perfkit.engine.plan import GenerationPlan, RowPlan
 from perfkit.engine.results import BlockResult, GenerationResult, ProcessResult
+from perfkit.runfolder import StudyFolder, read_json, write_json
+from perfkit.study.bench.answer import BenchAnswer
+from perfkit.study.bench.plan import BenchPlan
+from perfkit.study.frame import Frame
+from perfkit.study.session import Session
+from perfkit.telemetry.windows import Averages
 
 START_S = 5.0
 BLOCK_S = 1.0
@@ -25,11 +33,17 @@ class FakeEngine:
         step_s: by row key, the exact seconds of a step.
         noise: factor on a block's step time.
         fails: by (row key, generation), the status that process ends with.
+        loses: by (row key, generation), the parts that process loses once its blocks are timed.
+        loss_shift: by row key, what its losses are above FP32's.
+        interrupt_in: the generation in which Ctrl-C is pressed.
     """
 
     step_s: Mapping[str, float]
     noise: Noise = lambda key, generation, block: 1.0
     fails: Mapping[tuple[str, int], Status] = field(default_factory=dict)
+    loses: Mapping[tuple[str, int], Sequence[str]] = field(default_factory=dict)
+    loss_shift: Mapping[str, float] = field(default_factory=dict)
+    interrupt_in: int | None = None
     epoch_start_s: float = 0.0
     evaluation_s: float = 0.0
     now_s: float = 0.0
@@ -39,6 +53,8 @@ class FakeEngine:
         return self.now_s
 
     def run(self, plan: GenerationPlan) -> GenerationResult:
+        if plan.number == self.interrupt_in:
+            raise KeyboardInterrupt
         self.plans.append(plan)
         began = self.now_s
         self.now_s += START_S
@@ -66,25 +82,72 @@ class FakeEngine:
             block(number, number // 2, step_s * self.noise(row.key, plan.number, number))
             for number in range(2 * plan.palindromes)
         )
-        edges = {
+        edges: dict[str, Any] = {
             "epoch_start": 4 * step_s + self.epoch_start_s,
             "pass_steps": 4,
             "evaluation": self.evaluation_s,
             "periodic": {},
         }
-        examined = {}
-        if plan.examine_seeds is not None:
-            losses = {str(seed): [1.0 + 0.1 * seed] for seed in plan.examine_seeds.get(row.key, ())}
-            examined = {"losses": losses, "flops_per_sample": 10, "gemm_flops_per_sec": 1e6}
+        lost = self.loses.get((row.key, plan.number), ())
         return ProcessResult(
             key=row.key,
             status="ok",
             blocks=blocks,
-            edges=edges,
+            edges={} if "edges" in lost else {k: v for k, v in edges.items() if k not in lost},
             memory={"peak_rss_bytes": 1000},
             startup_s={"worker_start": 0.1, "first_batch": 0.2, "first_step": 0.3},
-            examined=examined,
+            examined={} if "examine" in lost else self._examined(row, plan),
+            full_epoch_s=10 * step_s if plan.full_epoch and "full_epoch" not in lost else None,
+            lost={name: f"RuntimeError: planted {name}" for name in lost},
+            unavailable={name: "failed" for name in lost},
         )
+
+    def _examined(self, row: RowPlan, plan: GenerationPlan) -> dict[str, Any]:
+        """A loss of 1 falls by a tenth; errors of a relative size move it by ten times that."""
+        if plan.examine is None:
+            return {}
+        wanted = plan.examine[row.key]
+        plain = [1.0, 0.9 + self.loss_shift.get(row.key, 0.0)]
+        perturbed = {
+            repr(size): [[1.0, plain[1] + 10 * size], [1.0, plain[1] - 5 * size]]
+            for size in wanted.perturbations
+        }
+        return {
+            "losses": {str(wanted.seed): plain},
+            "perturbed": perturbed,
+            "flops_per_sample": 10,
+            "gemm_flops_per_sec": 1e6,
+        }
+
+
+class FakeExecutor:
+    """A FakeEngine in the place of `perfkit.engine.executor.Executor`: it stores and reads generations."""
+
+    def __init__(self, engine: FakeEngine, study: StudyFolder) -> None:
+        self._engine = engine
+        self._study = study
+
+    def __enter__(self) -> FakeExecutor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(self, plan: GenerationPlan) -> GenerationResult:
+        result = self._engine.run(plan)
+        write_json(self._study.generation(plan.number), to_json(result))
+        return result
+
+    def finished(self) -> list[GenerationResult]:
+        paths = (self._study.path / "generations").glob("*.json")
+        found = [from_json(GenerationResult, read_json(path)) for path in paths]
+        return sorted(found, key=lambda result: result.number)
+
+    def averages(self, windows: Sequence[tuple[int, int]]) -> Averages:
+        return Averages(values={"cpu_busy_share": 0.5}, unavailable={}, samples=len(windows))
+
+    def drop_unfinished(self) -> None:
+        assert not list((self._study.path / "processes").iterdir()), "a fake makes no processes"
 
 
 def block(number: int, palindrome: int, step_s: float, steps: int = 10) -> BlockResult:
@@ -120,3 +183,28 @@ def row(key: str, config: RunConfig | None = None) -> RowPlan:
     pairs = variants.parse(variant)
     config = config or RunConfig(arch=arch, variants=pairs, num_samples=160)
     return RowPlan(key=key, arch=arch, variant=variant, config=config)
+
+
+def bench_session(
+    engine: FakeEngine, keys: Sequence[str], budget_s: float = 120.0, **plan: Any
+) -> tuple[Session, list[Document]]:
+    """A whole bench of these rows on exact numbers, and the Documents that it saves."""
+    saved: list[Document] = []
+    planned = BenchPlan(rows=tuple(map(row, keys)), **plan)
+    frame = Frame(
+        command="perfkit bench",
+        environment={"cores_usable": 2},
+        base=RunConfig(arch="convnext"),
+        budget_s=budget_s,
+    )
+    session = Session(
+        plan=planned,
+        answer=BenchAnswer(plan=planned, frame=frame),
+        executor=engine,
+        budget_s=budget_s,
+        clock=engine.clock,
+        began_s=0.0,
+        save=saved.append,
+        averages=lambda results: {},
+    )
+    return session, saved

@@ -187,12 +187,100 @@ ON_GPU = document(
     command="perfkit bench --arch convnext --amp --variant amp+compile",
     method=METHOD | {"processes": 18},
 )
+BATCHES = document(
+    reference(
+        "convnext/fp32",
+        phases_s={
+            "waiting": 0.012, "transfer": 0.04, "h2d": 0.0, "forward": 0.06, "backward": 0.078,
+            "optimizer": 0.015, "other": 0.004,
+        },
+        phases_clock="host",
+        not_ready_share=0.031,
+        run_delay_s=0.0012,
+        startup_s={"worker_start": 0.041, "first_batch": 0.32, "first_step": 0.41},
+    ),
+    row(
+        "convnext/fp32+num_workers=4",
+        24.6,
+        speedup=judged(1.142, 1.11, 1.174, "faster"),
+        phases_s={
+            "waiting": 0.0002, "transfer": 0.012, "h2d": 0.0, "forward": 0.07, "backward": 0.082,
+            "optimizer": 0.015, "other": 0.004,
+        },
+        phases_clock="host",
+        not_ready_share=0.002,
+        run_delay_s=0.0178,
+        startup_s={"worker_start": 0.083, "first_batch": 0.36, "first_step": 0.43},
+    ),
+    command="perfkit bench --sweep num_workers=2,4",
+)  # fmt: skip
+DEVICE_CLOCK = document(
+    reference(
+        epoch_s=112.4,
+        half_s=0.31,
+        phases_s={
+            "waiting": 0.004, "transfer": 0.021, "h2d": 0.008, "forward": 0.26, "backward": 0.51,
+            "optimizer": 0.018, "other": 0.013,
+        },
+        phases_clock="device",
+        not_ready_share=0.0,
+        exposed_wait_s=0.025,
+        peak_allocated_bytes=21_400 * 2**20,
+        gpu_util_share=0.964,
+        unavailable={},
+    ),
+    row(
+        "convnext/amp+compile",
+        49.8,
+        0.4,
+        speedup=judged(2.257, 2.239, 2.275, "faster"),
+        phases_s={
+            "waiting": 0.061, "transfer": 0.02, "h2d": 0.008, "forward": 0.09, "backward": 0.17,
+            "optimizer": 0.012, "other": 0.009,
+        },
+        phases_clock="device",
+        not_ready_share=0.44,
+        exposed_wait_s=0.081,
+        peak_allocated_bytes=9_800 * 2**20,
+        gpu_util_share=0.958,
+        startup_s={
+            "worker_start": 0.3, "first_batch": 0.9, "first_step": 6.2, "first_step_cold": 41.3,
+        },
+        compile_break_even_epochs=0.66,
+        unavailable={},
+    ),
+    environment=GPU,
+    command="perfkit bench --variant amp+compile",
+)  # fmt: skip
+LOST = Note(
+    code="part_lost",
+    text="evaluation was lost, and with it the forecast of an epoch: TypeError: forward() takes 2 arguments",
+)
+LOST_PART = document(
+    reference(step_speedup=judged(1.0, 1.0, 1.0, "reference")),
+    row(
+        "convnext/amp",
+        20.94,
+        epoch_time_s=None,
+        generations=0,
+        step_speedup=judged(1.342, 1.29, 1.4, "faster"),
+        notes=(LOST,),
+        unavailable={
+            "evaluation": "failed", "render_samples": "timeout", "losses": "no_memory",
+            "epoch_time_s": "failed", "full_epoch": "killed", "partial_batch": "not_supported",
+            "power_w": "no_data",
+        },
+    ),
+)  # fmt: skip
 DOCUMENTS = {
     "two_rows": TWO_ROWS,
     "four_rows": FOUR_ROWS,
     "inconclusive": INCONCLUSIVE,
     "interrupted": INTERRUPTED,
     "on_gpu": ON_GPU,
+    "batches": BATCHES,
+    "device_clock": DEVICE_CLOCK,
+    "lost_part": LOST_PART,
     "one_row": replace(TWO_ROWS, rows=TWO_ROWS.rows[:1]),
 }
 """What the golden files are made from."""

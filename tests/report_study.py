@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_type_hints
 
 from perfkit import document as documents
 from perfkit.document import Document
-from perfkit.records import NAN, STEPS, StepRecord
+from perfkit.records import NAN, STEPS, UNKNOWN, StepRecord
 from perfkit.runfolder import RunFolder, StudyFolder, write_json
 
 Times = Mapping[str, Sequence[Sequence[float]]]
@@ -18,9 +19,10 @@ Times = Mapping[str, Sequence[Sequence[float]]]
 
 def step(index: int, step_s: float, *, block: int = 1, device_s: float = NAN) -> StepRecord:
     """A step of a length, nothing else of it measured."""
-    values = dict.fromkeys(StepRecord._fields, NAN)
-    whole = {"index": index, "block": block, "samples": 16, "queue_depth": -1, "start_ns": index}
-    return StepRecord(**(values | whole | {"step_s": step_s, "device_step_s": device_s}))  # type: ignore[arg-type]
+    kinds = get_type_hints(StepRecord)
+    values = {name: NAN if kind is float else UNKNOWN for name, kind in kinds.items()}
+    values |= {"index": index, "block": block, "samples": 16, "start_ns": index}
+    return StepRecord(**(values | {"step_s": step_s, "device_step_s": device_s}))
 
 
 def write_steps(study: StudyFolder, process: str, key: str, steps: Sequence[StepRecord]) -> None:

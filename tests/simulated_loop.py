@@ -7,11 +7,15 @@ again. Its batches come from a producer with a clock of its own and a bounded qu
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from simulated_device import SimulatedDevice
 
+from perfkit.records import BACKWARD, FORWARD, H2D, OPTIMIZER
+from perfkit.records import PHASES as STEP_PHASES
 from perfkit.training.probe.recorder import Recorder
 
 KINDS = ("loader_starved", "launch_starved", "synchronising", "balanced", "run_ahead")
@@ -97,7 +101,8 @@ def play(loop: Loop, device: SimulatedDevice, recorder: Recorder | None = None) 
         step = _OpenStep(here)
         truth.append(step)
         if recorder is not None:
-            recorder.before_next(producer.depth(number, device.host_ns()))
+            depth = producer.depth(number, device.host_ns())
+            recorder.before_next(depth, int(depth > 0))
         ready_ns = producer.take(number, device.host_ns())
         device.compute(max(0, ready_ns - device.host_ns()) + plan.take_ns)
         step.exposed_ns = device.idle_ns(here.host_ns, device.host_ns())
@@ -107,35 +112,39 @@ def play(loop: Loop, device: SimulatedDevice, recorder: Recorder | None = None) 
         _train(plan, step, device, recorder)
     truth[-1].end = _place(device)
     if recorder is not None:
-        recorder.end_steps()
+        recorder.end_step()
         device.synchronize()
         recorder.drain()
     return [step.truth() for step in truth]
 
 
 def _train(plan: Plan, step: _OpenStep, device: SimulatedDevice, recorder: Recorder | None) -> None:
-    _run(device, plan.python_ns, (plan.copy_ns,))
-    if plan.copy_blocks:
-        device.synchronize()
-    step.pass_by("h2d", device)
-    if recorder is not None:
-        recorder.after_h2d()
+    with _phase(H2D, step, device, recorder):
+        _run(device, plan.python_ns, (plan.copy_ns,))
+        if plan.copy_blocks:
+            device.synchronize()
     for _ in range(plan.passes):
-        _run(device, plan.python_ns, plan.forward_ns)
-        step.pass_by("forward", device)
-        if recorder is not None:
-            recorder.after_forward()
-        _run(device, plan.python_ns, plan.backward_ns)
-        step.pass_by("backward", device)
-        if recorder is not None:
-            recorder.after_backward()
-    _run(device, plan.python_ns, plan.optimizer_ns)
-    step.pass_by("optimizer", device)
-    if recorder is not None:
-        recorder.after_optimizer()
+        with _phase(FORWARD, step, device, recorder):
+            _run(device, plan.python_ns, plan.forward_ns)
+        with _phase(BACKWARD, step, device, recorder):
+            _run(device, plan.python_ns, plan.backward_ns)
+    with _phase(OPTIMIZER, step, device, recorder):
+        _run(device, plan.python_ns, plan.optimizer_ns)
     if plan.synchronises:
         device.synchronize()
     device.compute(plan.rest_ns)
+
+
+@contextmanager
+def _phase(
+    phase: int, step: _OpenStep, device: SimulatedDevice, recorder: Recorder | None
+) -> Iterator[None]:
+    if recorder is not None:
+        recorder.enter(phase)
+    yield
+    step.pass_by(STEP_PHASES[phase], device)
+    if recorder is not None:
+        recorder.leave(phase)
 
 
 def _run(device: SimulatedDevice, python_ns: int, kernels_ns: tuple[int, ...]) -> None:

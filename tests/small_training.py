@@ -53,11 +53,15 @@ class Seen(nn.Linear):
 
 
 def use(patch: pytest.MonkeyPatch, **parts: Any) -> None:
-    """Have every Training made from these parts; those not named are the smallest there are."""
+    """Have every Training made from these parts; those not named are the smallest there are.
+
+    `model_of` makes a model, a new one for each Training.
+    """
+    model_of = parts.pop("model_of", Seen)
 
     def make(config: RunConfig) -> Workload:
         usual: dict[str, Any] = {
-            "model": Seen(),
+            "model": model_of(),
             "loss": nn.CrossEntropyLoss(),
             "optimizer": partial(torch.optim.SGD, lr=config.learning_rate),
             "dataset": Numbered(config.num_samples),

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 
 from perfkit.config import RunConfig
-from perfkit.document import Document, Finding, Note, Row, Severity, Speedup, Spread, Status
+from perfkit.document import Clock, Document, Finding, Note, Row, Severity, Speedup, Spread, Status
 from perfkit.stats import Interval, Outcome
 
 floats = st.floats(allow_nan=False, allow_infinity=False)
@@ -46,8 +46,14 @@ _optional: dict[str, st.SearchStrategy[Any]] = {
     "epoch_time_s": st.none() | intervals,
     "epoch_parts_s": _numbers(floats),
     "step_time_s": st.none() | st.builds(Spread, median=floats, p10=floats, p90=floats),
+    "phases_s": _numbers(floats),
+    "phases_clock": st.none() | st.sampled_from(get_args(Clock)),
+    "not_ready_share": st.none() | floats,
+    "run_delay_s": st.none() | floats,
+    "startup_s": _numbers(floats),
     "samples_per_sec": st.none() | floats,
     "speedup": st.none() | speedups,
+    "step_speedup": st.none() | speedups,
     "peak_rss_bytes": st.none() | st.integers(0, 2**50),
     "memory": _numbers(st.none() | st.integers(0, 2**50)),
     "telemetry": _numbers(st.none() | floats),

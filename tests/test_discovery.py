@@ -95,7 +95,6 @@ def test_a_file_that_cannot_be_imported(mine: Write, text: str, what: str) -> No
     assert what in caught.value.message
     path.write_text("mended = True  # and of another length\n")
     assert discovery.load("variants", "cannot_be_imported").mended
-    del sys.modules["perfkit_path_variants_cannot_be_imported"]
 
 
 def test_two_files_of_one_name(mine: Write) -> None:
@@ -121,3 +120,76 @@ def test_an_unknown_name() -> None:
     with pytest.raises(UsageError, match="unknown rule 'zzz'") as caught:
         discovery.load("rules", "zzz")
     assert caught.value.hint == f"one of: {', '.join(discovery.names('rules'))}"
+
+
+OWN = """
+import torch
+import beside
+from torch.utils.data import Dataset
+
+
+class Numbers(Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return torch.tensor(beside.SCALE * index)
+
+
+def doubled(samples):
+    return 2 * torch.stack(samples)
+"""
+PROGRAM = """
+import sys
+from pathlib import Path
+from torch.utils.data import DataLoader
+from perfkit import discovery
+
+if __name__ == "__main__":
+    for arch, path in [argument.split("=") for argument in sys.argv[2:]]:
+        if path:
+            module, _ = discovery.load_workload(path + ":factory")
+        else:
+            module = discovery.load("workloads", arch)
+        loader = DataLoader(
+            module.Numbers(), batch_size=4, num_workers=1, collate_fn=module.doubled,
+            multiprocessing_context=sys.argv[1],
+        )
+        print([batch.tolist() for batch in loader])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forkserver is POSIX's")
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_workers_that_are_not_forked_find_what_a_file_defines(tmp_path: Path, method: str) -> None:
+    """Dataset and collate of a file whose name is no identifier or the main script's, and of a plug-in."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    (second / "workloads").mkdir(parents=True)
+    (first / "beside.py").write_text("SCALE = 3\n")
+    (first / "01_in.memory.py").write_text(OWN)
+    (first / "program.py").write_text(OWN)
+    own = OWN.replace("import beside", "class beside: SCALE = 5")
+    (second / "workloads" / "numbers_of_mine.py").write_text(own)
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    files = [f"a={first / '01_in.memory.py'}", f"b={first / 'program.py'}", "numbers_of_mine="]
+    done = subprocess.run(
+        [sys.executable, str(script), method, *files],
+        env={**os.environ, "PERFKIT_PATH": str(second)},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    in_file, in_folder = [[0, 6, 12, 18], [24, 30, 36, 42]], [[0, 10, 20, 30], [40, 50, 60, 70]]
+    assert done.stdout.splitlines() == [str(in_file), str(in_file), str(in_folder)]
+
+
+def test_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
+    """Each is the file that was asked for."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(f"WHERE = {folder!r}\n")
+    loaded = [discovery.load_workload(f"{tmp_path / f / 'mine.py'}:factory")[0] for f in "ab"]
+    assert [module.WHERE for module in loaded] == ["a", "b"]

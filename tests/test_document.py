@@ -5,21 +5,35 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stored_values import documents as any_document
-from stored_values import json_values
+from stored_values import floats, intervals, json_values, names
 
 from perfkit import document as documents
-from perfkit.document import SCHEMA_VERSION, Document, Row, Speedup
+from perfkit.document import (
+    SCHEMA_VERSION,
+    Basis,
+    Diagnosis,
+    Document,
+    NaiveReading,
+    Operator,
+    Remedy,
+    Row,
+    Severity,
+    Speedup,
+    Verdict,
+)
 from perfkit.errors import EXIT_USAGE, DamagedFile, LaterVersion, PerfkitError, UsageError
 from perfkit.stats import Interval
 
-GOLDEN = Path(__file__).parent / "golden" / "document-v1.json"
+FIRST = Path(__file__).parent / "golden" / "document-v1.json"
+GOLDEN = Path(__file__).parent / "golden" / "document-v2.json"
 TEXT = GOLDEN.read_text(encoding="utf-8")
 PROMISED = "schema_version kind command environment base warnings unavailable diagnosis rows"
 PROMISED_OF_A_ROW = (
@@ -30,15 +44,89 @@ PROMISED_OF_A_ROW = (
 MINIMAL = Document(kind="bench", command="perfkit bench", created="", environment={}, base={})
 
 
+numbers = st.dictionaries(names, floats, max_size=3)
+shares = st.floats(0, 1)
+texts = st.lists(st.text(), max_size=2).map(tuple)
+verdicts = st.builds(
+    Verdict,
+    kind=names,
+    severity=st.sampled_from(get_args(Severity)),
+    share=intervals,
+    seconds_per_epoch=floats,
+    stage=st.none() | names,
+    flags=texts,
+    removable_s=st.none() | intervals,
+    evidence=texts,
+)
+remedies = st.builds(
+    Remedy,
+    name=names,
+    basis=st.sampled_from(get_args(Basis)),
+    variant=st.none() | names,
+    predicted_speedup=st.none() | intervals,
+    measured_speedup=st.none() | intervals,
+    snippet=st.text(),
+    changes_training=st.booleans(),
+)
+diagnoses = st.builds(
+    Diagnosis,
+    primary=names,
+    verdicts=st.lists(verdicts, max_size=2).map(tuple),
+    breakdown_s=numbers,
+    differential_s=st.dictionaries(names, intervals, max_size=2),
+    actual_samples_per_sec=st.none() | floats,
+    workers_needed=st.none() | st.integers(0, 99),
+    operators=st.lists(
+        st.builds(Operator, name=names, share=shares, where=st.none() | names), max_size=2
+    ).map(tuple),
+    remedies=st.lists(remedies, max_size=2).map(tuple),
+    naive_nvidia_smi=st.none()
+    | st.builds(
+        NaiveReading,
+        gpu_util_share=shares,
+        blames=st.sampled_from(["loader", "model", None]),
+        is_right=st.booleans(),
+        why=st.text(),
+    ),
+    inconclusive_because=st.none() | st.text(),
+)
+diagnosed = st.builds(
+    lambda document, diagnosis: replace(document, diagnosis=diagnosis),
+    any_document,
+    st.none() | diagnoses,
+)
+"""Documents with every part that there is."""
+
+
 def changed(**changes: Any) -> str:
     return json.dumps(json.loads(TEXT) | changes)
 
 
-def test_version_1_is_read_and_written_as_ever() -> None:
+def test_version_2_is_read_and_written_as_ever() -> None:
     """The golden file is kept: every later perfkit reads it, and this one writes it byte for byte."""
-    assert SCHEMA_VERSION == 1
+    assert SCHEMA_VERSION == 2
     read = documents.read(GOLDEN)
     assert documents.dumps(read) == TEXT
+    first = read.rows[0]
+    assert (first.phases_clock, first.not_ready_share, first.run_delay_s) == ("host", 0.24, 0.0178)
+    assert first.startup_s["first_step_cold"] > first.startup_s["first_step"]
+    found = read.diagnosis
+    assert found is not None
+    assert (found.primary, found.verdicts[0].stage) == ("input_bound", "transfer")
+    assert found.verdicts[0].removable_s == Interval(6.1, 5.5, 6.7)
+    assert found.differential_s["contention"] == Interval(0.0179, 0.016, 0.0198)
+    assert (found.workers_needed, found.unavailable["workers_needed"]) == (None, "not_applicable")
+    assert [(r.name, r.basis, r.changes_training) for r in found.remedies] == [
+        ("packing", "arithmetic", False),
+        ("bf16", "trialled", True),
+    ]
+
+
+def test_version_1_is_read_as_one_of_now() -> None:
+    """What it holds is all there, what it did not know is null, and it is written in this version."""
+    read = documents.read(FIRST)
+    assert read.schema_version == SCHEMA_VERSION
+    assert documents.loads(documents.dumps(read)) == read
     first, second, third, fourth = read.rows
     assert (read.kind, read.complete, read.diagnosis) == ("bench", True, None)
     assert first.epoch_time_s == Interval(28.134, 27.604, 28.664)
@@ -47,6 +135,15 @@ def test_version_1_is_read_and_written_as_ever() -> None:
     assert (third.status, third.speedup) == ("oom", None)
     assert fourth.epoch_time_s == Interval(21.5)
     assert read.warnings[0].text.endswith("7×7 convolutions want them, too")
+    assert (first.phases_clock, first.not_ready_share, first.run_delay_s) == (None, None, None)
+    assert "data_wait" in first.phases_s
+
+
+def test_a_diagnosis_of_version_1_was_never_ours() -> None:
+    """It was always null; what somebody wrote there is no reason to refuse the rest."""
+    data = json.loads(FIRST.read_text(encoding="utf-8"))
+    found = documents.loads(json.dumps(data | {"diagnosis": {"note": "mine"}}))
+    assert found == documents.read(FIRST)
 
 
 def test_the_promised_fields_are_there() -> None:
@@ -57,7 +154,7 @@ def test_the_promised_fields_are_there() -> None:
         assert set(PROMISED_OF_A_ROW.split()) <= set(row)
 
 
-@given(any_document)
+@given(diagnosed)
 def test_there_and_back(document: Document) -> None:
     """Every Document comes back equal, and is written the same again."""
     text = documents.dumps(document)
@@ -127,9 +224,9 @@ def test_what_is_wrong_and_where(text: str, message: str) -> None:
 def test_a_later_version() -> None:
     """Is refused with what to do, whatever else is in it."""
     with pytest.raises(
-        LaterVersion, match="schema_version 2; this perfkit reads up to 1"
+        LaterVersion, match="schema_version 3; this perfkit reads up to 2"
     ) as caught:
-        documents.loads('{"schema_version": 2, "rows": "of another shape"}')
+        documents.loads('{"schema_version": 3, "rows": "of another shape"}')
     assert caught.value.hint
     assert caught.value.exit_code == EXIT_USAGE
 

@@ -13,20 +13,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfkit.errors import DamagedFile, LaterVersion
-from perfkit.records import FETCHES, NAN, STEPS, VERSION, FetchRecord, RecordFormat, StepRecord
+from perfkit.records import (
+    FETCHES,
+    NAN,
+    SPANS,
+    STEPS,
+    FetchRecord,
+    RecordFormat,
+    SpanRecord,
+    StepRecord,
+)
 
 ints = st.integers(-(2**31), 2**31 - 1)
 indexes = st.integers(0, 2**32 - 1)
 depths = st.integers(-(2**15), 2**15 - 1)
 nanoseconds = st.integers(0, 2**64 - 1)
-steps = st.builds(StepRecord, indexes, ints, ints, depths, nanoseconds, *[st.floats()] * 13)
+steps = st.builds(StepRecord, indexes, ints, ints, *[depths] * 4, nanoseconds, *[st.floats()] * 14)
 fetches = st.builds(FetchRecord, ints, ints, ints, nanoseconds, *[st.floats()] * 7)
-FORMATS: list[RecordFormat[Any]] = [STEPS, FETCHES]
+spans = st.builds(SpanRecord, ints, indexes, nanoseconds, *[st.floats()] * 2)
+FORMATS: list[RecordFormat[Any]] = [STEPS, FETCHES, SPANS]
 HEADER = 16
 
 
 def step(index: int) -> StepRecord:
-    return StepRecord(index, 0, 8, -1, 10, 0.5, *[NAN] * 12)
+    return StepRecord(index, 0, 8, -1, -1, 1, 1, 10, 0.5, *[NAN] * 13)
 
 
 def written(path: Path, count: int, torn: bytes = b"") -> Path:
@@ -46,7 +56,8 @@ def same(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
 @given(st.data(), st.sampled_from(FORMATS))
 def test_a_file_torn_anywhere(data: st.DataObject, kind: RecordFormat[Any]) -> None:
     """The records whose last byte is there come back as they were; the torn one is dropped."""
-    records = data.draw(st.lists(steps if kind is STEPS else fetches, max_size=4))
+    made = {STEPS: steps, FETCHES: fetches, SPANS: spans}[kind]
+    records = data.draw(st.lists(made, max_size=4))
     whole = kind.header + b"".join(kind.pack(record) for record in records)
     length = data.draw(st.integers(0, len(whole)))
     with TemporaryDirectory() as folder:
@@ -85,20 +96,36 @@ def test_a_file_is_read_while_it_grows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_the_format_is_version_1(kind: RecordFormat[Any]) -> None:
-    """Sizes and header are what version 1 says: a change needs another version and its history."""
-    assert VERSION == 1
-    assert {STEPS: 128, FETCHES: 76}[kind] == kind.struct.size
-    assert kind.header == kind.magic + struct.pack("<II", 1, kind.struct.size)
+def test_sizes_and_versions(kind: RecordFormat[Any]) -> None:
+    """Sizes and header are what the history says: a change needs another version."""
+    assert {STEPS: 144, FETCHES: 76, SPANS: 32}[kind] == kind.struct.size
+    version = {STEPS: 2, FETCHES: 1, SPANS: 1}[kind]
+    assert kind.header == kind.magic + struct.pack("<II", version, kind.struct.size)
     assert kind.struct.size <= 200
 
 
-def test_a_step_of_version_1_byte_by_byte() -> None:
-    """Written out by hand: little-endian, no padding but two bytes, NaN for what is missing."""
-    packed = STEPS.pack(StepRecord(7, -1, 16, 3, 2**40, 0.25, *[NAN] * 12))
-    assert packed[:24] == bytes.fromhex("07000000 ffffffff 10000000 0300 0000 0000000000010000")
-    assert packed[24:32] == struct.pack("<d", 0.25)
-    assert packed[32:] == struct.pack("<d", NAN) * 12
+def test_a_step_byte_by_byte() -> None:
+    """Written out by hand: little-endian, no padding but four bytes, NaN for what is missing."""
+    packed = STEPS.pack(StepRecord(7, -1, 16, 3, 1, 2, 1, 2**40, 0.25, *[NAN] * 13))
+    head = "07000000 ffffffff 10000000 0300 0100 0200 0100 00000000 0000000000010000"
+    assert packed[:32] == bytes.fromhex(head)
+    assert packed[32:40] == struct.pack("<d", 0.25)
+    assert packed[40:] == struct.pack("<d", NAN) * 13
+
+
+def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
+    """What it did not tell is unknown, what it told is as it was, from any step on."""
+    path = tmp_path / "steps.bin"
+    old = struct.Struct("<IiihxxQ13d")
+    rows = [old.pack(n, 2, 16, 3, 2**40 + n, *[0.25 + i for i in range(13)]) for n in range(4)]
+    path.write_bytes(struct.pack("<8sII", STEPS.magic, 1, old.size) + b"".join(rows) + b"torn")
+    assert STEPS.count(path) == 4
+    records = list(STEPS.read(path, first=1, count=2))
+    assert [record.index for record in records] == [1, 2]
+    first = records[0]
+    assert first[:8] == (1, 2, 16, 3, -1, -1, -1, 2**40 + 1)
+    assert (first.step_s, first.data_wait_s, first.lead_s) == (0.25, 1.25, 12.25)
+    assert math.isnan(first.run_delay_s)
 
 
 def test_the_residual_of_a_step() -> None:
@@ -137,7 +164,8 @@ def test_what_is_no_such_file(tmp_path: Path, content: bytes) -> None:
 def test_a_later_version(tmp_path: Path, kind: RecordFormat[Any]) -> None:
     """Is refused with what to do, whatever the size of its records."""
     path = tmp_path / "records.bin"
-    path.write_bytes(kind.magic + struct.pack("<II", VERSION + 1, 999))
-    with pytest.raises(LaterVersion, match="record format 2; this perfkit reads up to 1") as caught:
+    path.write_bytes(kind.magic + struct.pack("<II", kind.version + 1, 999))
+    told = f"record format {kind.version + 1}; this perfkit reads up to {kind.version}"
+    with pytest.raises(LaterVersion, match=told) as caught:
         list(kind.read(path))
     assert caught.value.hint

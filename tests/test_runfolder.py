@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -10,7 +11,16 @@ import pytest
 
 from perfkit.config import RunConfig
 from perfkit.errors import DamagedFile, PerfkitError, UsageError
-from perfkit.runfolder import RunFolder, StudyFolder, read_as, read_json, write_json
+from perfkit.runfolder import (
+    RunFolder,
+    StudyFolder,
+    cannot_write,
+    chain,
+    out_of_space,
+    read_as,
+    read_json,
+    write_json,
+)
 
 CONFIG = RunConfig(arch="convnext", variants=(("amp", None), ("num_workers", "2")), num_workers=2)
 
@@ -133,3 +143,26 @@ def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
     assert caught.value.hint
     with pytest.raises(PerfkitError, match="cannot make"):
         RunFolder.create(tmp_path / "file" / "0-1", CONFIG)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_seen_behind_what_it_became(number: int) -> None:
+    """A full device, a quota and a limit on files; wrapped, handled, or one of a group."""
+    full = OSError(number, os.strerror(number))
+    wrapped = PerfkitError("cannot write x")
+    wrapped.__cause__ = full
+    handled = ValueError("while it was handled")
+    handled.__context__ = wrapped
+    both = ValueError("caused by something else")
+    both.__cause__, both.__context__ = KeyError("x"), handled
+    assert all(map(out_of_space, (full, wrapped, handled, both)))
+    assert cannot_write(Path("x"), full).hint == "free some space"
+
+
+def test_other_errors_are_no_full_disk() -> None:
+    """Nor is a chain that bites its own tail endless."""
+    first, second = OSError(errno.EACCES, "denied"), ValueError("x")
+    first.__context__, second.__context__ = second, first
+    assert chain(first) == [first, second]
+    assert not out_of_space(first)
+    assert cannot_write(Path("x"), first).hint is None

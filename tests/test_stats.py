@@ -193,3 +193,26 @@ def test_what_is_no_interval(value: float, low: float | None, high: float | None
     """A missing value is None, and bounds come in pairs."""
     with pytest.raises(ValueError, match=r"value|bounds|low"):
         Interval(value, low, high)
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "settled"),
+    [
+        (1.0, 0.0199, True),
+        (1.0, 0.0201, False),
+        (1.23, 1.23 * 0.0574, True),
+        (1.23, 1.23 * 0.0576, False),
+        (0.5, 0.5 * 0.1249, True),
+        (0.5, 0.5 * 0.1251, False),
+    ],
+)
+def test_settled_by_width_alone(value: float, half: float, settled: bool) -> None:
+    """2 % of the ratio, or a quarter of the effect where that is more; never by what it excludes."""
+    interval = Interval(value, value - half, value + half)
+    assert stats.settled(interval, 4) is settled
+    assert stats.settled(interval, 3) is False
+
+
+def test_no_bounds_settle_nothing() -> None:
+    """One value has no interval."""
+    assert stats.settled(Interval(1.2), 9) is False

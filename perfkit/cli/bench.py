@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import sys
-import time
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +13,7 @@ import typer
 from perfkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from perfkit.study.request import BenchRequest
+    from perfkit.study.bench.request import BenchRequest
 
 _ROWS, _ALL, _TIME, _OUT = "Rows", "Settings of all rows", "Time", "Output"
 
@@ -146,7 +146,7 @@ def bench(
 
     Without flags: convnext and baseline in FP32 and mixed precision. `--arch convnext --amp` is two rows.
     """
-    began = time.monotonic()
+    began = monotonic()
     for name, value, least in (
         ("--time-budget", time_budget, 1),
         ("--generations", generations, 1),
@@ -159,8 +159,8 @@ def bench(
     from perfkit.cli.measure import LEAST_TIMEOUT_S, measure
     from perfkit.cli.output import check_json_target
     from perfkit.cli.progress import Progress
-    from perfkit.study import start
-    from perfkit.study.request import BenchRequest
+    from perfkit.study.bench.begin import begin, resume_bench
+    from perfkit.study.bench.request import BenchRequest
 
     given = {
         "data": data,
@@ -204,9 +204,9 @@ def bench(
         _refuse_beside_resume(request)
     with Progress(None) as progress:
         prepared = (
-            start.begin(request, progress, timeout_s=timeout or LEAST_TIMEOUT_S)
+            begin(request, progress, timeout_s=timeout or LEAST_TIMEOUT_S)
             if resume is None
-            else start.resume(resume, time_budget)
+            else resume_bench(resume, time_budget)
         )
     return measure(prepared, began, timeout, json, resumed=resume is not None)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
-import time
-from typing import TYPE_CHECKING
+from time import monotonic
 
-from perfkit.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
-
-if TYPE_CHECKING:
-    from perfkit.document import Document
-    from perfkit.study.start import Prepared
+from perfkit import document as documents
+from perfkit.cli.output import give
+from perfkit.cli.progress import Progress
+from perfkit.cli.signals import interruptible
+from perfkit.document import Document
+from perfkit.engine.executor import Executor
+from perfkit.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, PerfkitError
+from perfkit.study.observed import averages
+from perfkit.study.session import Session
+from perfkit.study.start import Prepared
 
 LEAST_TIMEOUT_S = 300.0
 """A process is given at least this long, unless `--timeout` says otherwise."""
@@ -20,36 +24,34 @@ def measure(
     prepared: Prepared, began: float, timeout: float | None, json: str | None, *, resumed: bool
 ) -> int:
     """Run a study to its end, print and store the answer, return the exit code."""
-    from perfkit import document as documents
-    from perfkit.cli.output import give
-    from perfkit.cli.progress import Progress
-    from perfkit.cli.signals import interruptible
-    from perfkit.engine.executor import Executor
-    from perfkit.study.matrix import groups
-    from perfkit.study.observed import averages
-    from perfkit.study.session import Session
-
-    folder, plan = prepared.folder, prepared.plan
-    pinned = plan.generations
-    budget_s = None if pinned is not None else prepared.frame.budget_s
-    total = None if pinned is None else pinned * len(groups(plan.rows))
-    limit_s = timeout if timeout is not None else max(LEAST_TIMEOUT_S, prepared.frame.budget_s)
+    folder, plan, frame = prepared.folder, prepared.plan, prepared.frame
+    budget_s = None if plan.total is not None else frame.budget_s
+    limit_s = timeout if timeout is not None else max(LEAST_TIMEOUT_S, frame.budget_s)
     with (
         interruptible(),
-        Progress(budget_s, total) as progress,
+        Progress(budget_s, plan.total) as progress,
         Executor(folder, timeout_s=limit_s, emit=progress) as executor,
     ):
-        if not resumed:
-            progress.say(prepared.frame.sizes)
         if resumed:
             executor.drop_unfinished()
+        else:
+            progress.say(frame.sizes)
+
+        def save(document: Document) -> None:
+            try:
+                documents.write(document, folder.document)
+            except PerfkitError as error:
+                hint = f"free some space, then go on with: {prepared.go_on}"
+                raise PerfkitError(error.message, hint=hint) from error
+
         session = Session(
             plan=plan,
+            answer=prepared.answer,
             executor=executor,
-            frame=prepared.frame,
-            clock=time.monotonic,
+            budget_s=frame.budget_s,
+            clock=monotonic,
             began_s=began,
-            save=lambda document: documents.write(document, folder.document),
+            save=save,
             averages=lambda results: averages(plan.rows, results, executor.averages),
             results=executor.finished(),
         )
@@ -57,7 +59,7 @@ def measure(
     sys.stderr.write(f"stored in {folder.path}\n")
     give(document, json)
     if session.interrupted:
-        sys.stderr.write(f"interrupted; go on with: perfkit bench --resume {folder.path}\n")
+        sys.stderr.write(f"interrupted; go on with: {prepared.go_on}\n")
         return EXIT_INTERRUPTED
     return _exit_code(document)
 

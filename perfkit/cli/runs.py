@@ -34,9 +34,11 @@ def find(name: str) -> Run:
     else:
         study = StudyFolder.find(name)
         if not study.document.is_file():
+            from perfkit.study.start import kind_of, resume_command
+
             raise UsageError(
                 f"{study.path} holds no answer: its first generation was not finished",
-                hint=f"perfkit bench --resume {study.path} goes on with it",
+                hint=f"{resume_command(kind_of(study), study.path)} goes on with it",
             )
         run = Run(name=study.path.resolve().name, document=_read(study.document), study=study)
     if not run.document.rows:

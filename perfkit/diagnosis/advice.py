@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from perfkit import discovery
-from perfkit.config import RunConfig
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.document import Finding, Row
+from perfkit.document import Finding
 from perfkit.errors import UsageError
 
 
-def advise(row: Row, config: RunConfig, environment: dict[str, Any]) -> tuple[Finding, ...]:
+def advise(evidence: Evidence) -> tuple[Finding, ...]:
     """Return what the rules find in a row, the largest share first; nothing of a row that failed.
-
-    Args:
-        row: what was measured, usually the reference.
-        config: the row's settings.
-        environment: the Document's; `cores_usable` is read.
 
     Raises:
         UsageError: a rule breaks the contract; the message names it.
     """
-    if row.status != "ok":
+    if evidence.row.status != "ok":
         return ()
-    evidence = Evidence(row=row, config=config, cores=environment.get("cores_usable"))
     found = [f for name in discovery.names("rules") if (f := _ask(name, evidence)) is not None]
     return tuple(sorted(found, key=lambda finding: -finding.share))
 
@@ -39,7 +30,7 @@ def _ask(name: str, evidence: Evidence) -> Finding | None:
     except Exception as error:
         raise UsageError(
             f"rule {name} failed: {type(error).__name__}: {error}",
-            hint=f"mend {rule.__file__}; what was measured is kept: perfkit bench --resume latest",
+            hint=f"mend {rule.__file__}; what was measured is kept: go on with --resume latest",
         ) from error
     if finding is not None and not isinstance(finding, Finding):
         raise UsageError(f"rule {name}: check() should return a Finding or None, not {finding!r}")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from perfkit.engine.process import TrainingProcess
-from perfkit.runfolder import JsonLines
+from perfkit.runfolder import JsonLines, cannot_write
 
 
 class Baton:
@@ -26,6 +26,9 @@ class Baton:
         """Let `process` run inside the with-block, and pause its whole group at the end of it.
 
         The process must have answered by then, so that its block is over and its device idle.
+
+        Raises:
+            PerfkitError: the turn is over and cannot be written down.
         """
         start_ns = time.perf_counter_ns()
         process.go_on()
@@ -36,15 +39,17 @@ class Baton:
             end_ns = time.perf_counter_ns()
             held = (end_ns - start_ns) * 1e-9
             self._held_s[process.pid] = self.held_s(process) + held
-            self._log.append(
-                {
-                    "process": process.folder.path.name,
-                    "key": process.key,
-                    "what": what,
-                    "start_ns": start_ns,
-                    "end_ns": end_ns,
-                }
-            )
+            turn = {
+                "process": process.folder.path.name,
+                "key": process.key,
+                "what": what,
+                "start_ns": start_ns,
+                "end_ns": end_ns,
+            }
+            try:
+                self._log.append(turn)
+            except OSError as error:
+                raise cannot_write(self._log.path, error) from error
 
     def held_s(self, process: TrainingProcess) -> float:
         """How long a process has held the baton; timeouts count nothing else."""

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from perfkit.engine.phases import step_means
 from perfkit.engine.process import Failed
 from perfkit.engine.results import BlockResult, ProcessResult
 from perfkit.errors import DamagedFile
-from perfkit.records import FETCHES, STEPS, FetchRecord, StepRecord
+from perfkit.records import FETCHES, STEPS, FetchRecord
 from perfkit.runfolder import RunFolder
+from perfkit.telemetry.host import LEAST_FOREIGN_S
 
-PHASES = ("data_wait", "h2d", "forward", "backward", "optimizer", "other")
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """Why something that follows the blocks was not answered: its reason code, and what happened."""
+
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +37,30 @@ class BlockWatch:
 
 
 def collect(
-    folder: RunFolder, key: str, watches: Sequence[BlockWatch], failure: Failed | None, name: str
+    folder: RunFolder,
+    key: str,
+    watches: Sequence[BlockWatch],
+    failure: Failed | None,
+    name: str,
+    lost: Mapping[str, Lost] | None = None,
 ) -> ProcessResult:
     """Read one process back.
 
     Args:
         watches: the blocks that count, in order; a block that is not among them was repeated.
-        failure: why the process ended early, None when it did not.
+        failure: why the process ended before its blocks were timed, None when they were.
         name: where the folder lies, relative to the study.
+        lost: what was not answered once they were, by name.
     """
+    lost = lost or {}
     answers: dict[str, dict[str, Any]] = {}
     blocks: dict[int, dict[str, Any]] = {}
+    unavailable: dict[str, str] = {}
     for event in folder.rank(0).events.read():
         if event.get("event") == "done" and event.get("do") == "block":
-            blocks[event["block"]] = event
+            if event["result"] is not None:
+                blocks[event["block"]] = event
+            unavailable |= event.get("unavailable", {})
         elif event.get("event") == "done":
             answers[event["do"]] = event
         elif event.get("event") == "ready":
@@ -50,6 +68,7 @@ def collect(
     fetches = _fetches(folder)
     ready, warm_up = answers.get("ready", {}), answers.get("warm_up", {})
     at_edges, examined = answers.get("edges", {}), answers.get("examine", {})
+    later = (at_edges, examined, answers.get("epoch", {}))
     stretches = [(e["result"]["start_ns"], e["result"]["end_ns"]) for e in blocks.values()]
     if ready and warm_up:
         # the workers are started in the warm-up: what they made by its end was made in it
@@ -75,7 +94,10 @@ def collect(
         effective=warm_up.get("effective") or ready.get("effective", {}),
         environment=ready.get("environment", {}),
         examined=_without_frame(examined),
-        unavailable=at_edges.get("unavailable", {}) | examined.get("unavailable", {}),
+        lost=_merged("lost", later) | {part: missing.message for part, missing in lost.items()},
+        unavailable=unavailable
+        | _merged("unavailable", later)
+        | {part: missing.reason for part, missing in lost.items()},
     )
 
 
@@ -91,10 +113,12 @@ def _block(
     first, steps = result["first_step"], result["steps"]
     records = list(STEPS.read(folder.rank(0).steps, first=first, count=steps))
     made = [f for f in fetches if f.end_ns <= end_ns and _began_ns(f) >= start_ns]
-    known = min(result["queue_start"], result["queue_end"]) >= 0
-    drained = result["queue_start"] - result["queue_end"] if known else 0
+    means = step_means(records)
+    # an arm that replays trains on batches that are paid for; what it drains it has waited for nobody
+    known = event["arm"] == "real" and min(result["queue_start"], result["queue_end"]) >= 0
+    taken = result["queue_start"] - result["queue_end"] if known else 0
     unsteady = result["unsteady_because"]
-    if drained > 0 and each_s is None:
+    if taken > 0 and each_s is None:
         unsteady = unsteady or "its queue drained, and what filling it takes is not known"
     return BlockResult(
         number=watch.number,
@@ -104,9 +128,9 @@ def _block(
         samples=sum(r.samples for r in records),
         start_ns=start_ns,
         end_ns=end_ns,
-        deferred_s=deferred_s((end_ns - start_ns) * 1e-9, steps, drained, each_s or 0.0),
+        deferred_s=deferred_s((end_ns - start_ns) * 1e-9, steps, taken, each_s or 0.0),
         step_times_s=tuple(r.own_step_s for r in records),
-        phases_s=phase_means(records),
+        phases_s=means.phases_s,
         exposed_wait_s=_mean(r.exposed_wait_s for r in records),
         queue_start=result["queue_start"],
         queue_end=result["queue_end"],
@@ -116,30 +140,20 @@ def _block(
         foreign_cpu_s=watch.foreign_cpu_s,
         own_s=result["own_s"],
         loader=loader_means(made),
+        phases_clock=means.clock,
+        not_ready_share=means.not_ready_share,
+        run_delay_s=_own_delay_s(means.run_delay_s, steps, watch.foreign_cpu_s),
+        drained=result.get("drained", 0),
+        drain_s=result.get("drain_s", 0.0),
+        workers_cpu_s=result.get("workers_cpu_s"),
     )
 
 
-def phase_means(records: Sequence[StepRecord]) -> dict[str, float]:
-    """Mean seconds of a step in each phase; a phase that was never seen is left out.
-
-    On the device's own clock where it marked them (every k-th step): there `data_wait` is the wait that
-    was exposed, and what the host spent launching is in no phase. `other` is the residual, so that the
-    phases add up to the mean step time.
-    """
-    if not records:
-        return {}
-    on_device = any(not math.isnan(r.device_forward_s) for r in records)
-    prefix = "device_" if on_device else ""
-    names = {phase: f"{prefix}{phase}_s" for phase in PHASES[1:-1]}
-    names["data_wait"] = "exposed_wait_s" if on_device else "data_wait_s"
-    means = {}
-    for phase in PHASES[:-1]:
-        value = _mean(getattr(r, names[phase]) for r in records)
-        if value is not None:
-            means[phase] = value
-    step_s = _mean(r.own_step_s for r in records) or 0.0
-    means["other"] = step_s - sum(means.values())
-    return means
+def _own_delay_s(delay_s: float | None, steps: int, foreign_s: float | None) -> float | None:
+    """Run delay per step, less what somebody else's load can have caused of it."""
+    if delay_s is None or foreign_s is None or foreign_s < LEAST_FOREIGN_S:
+        return delay_s
+    return max(0.0, delay_s - foreign_s / steps)
 
 
 def deferred_s(wall_s: float, steps: int, drained: int, production_s: float) -> float:
@@ -223,7 +237,12 @@ def _memory(warm_up: dict[str, Any], at_edges: dict[str, Any]) -> dict[str, int 
 
 
 def _without_frame(event: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in event.items() if k not in ("event", "t_ns", "do", "unavailable")}
+    frame = ("event", "t_ns", "do", "lost", "unavailable")
+    return {k: v for k, v in event.items() if k not in frame}
+
+
+def _merged(name: str, answers: Iterable[dict[str, Any]]) -> dict[str, str]:
+    return {part: text for answer in answers for part, text in answer.get(name, {}).items()}
 
 
 def _mean(values: Iterable[float]) -> float | None:

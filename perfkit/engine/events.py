@@ -58,6 +58,15 @@ class ProcessFailed:
 
 
 @dataclass(frozen=True)
+class PartLost:
+    """Something that follows the timed blocks failed: its own value is missing, and no more."""
+
+    key: str
+    part: str
+    message: str
+
+
+@dataclass(frozen=True)
 class GenerationDone:
     """A generation is stored."""
 
@@ -66,5 +75,12 @@ class GenerationDone:
 
 
 Event = (
-    Preparing | Trying | GenerationStarted | Doing | TurnRepeated | ProcessFailed | GenerationDone
+    Preparing
+    | Trying
+    | GenerationStarted
+    | Doing
+    | TurnRepeated
+    | ProcessFailed
+    | PartLost
+    | GenerationDone
 )

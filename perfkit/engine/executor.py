@@ -14,8 +14,8 @@ from perfkit.engine.events import Event, GenerationDone
 from perfkit.engine.generation import Generation
 from perfkit.engine.plan import GenerationPlan
 from perfkit.engine.results import GenerationResult
-from perfkit.errors import NO_SPACE, DamagedFile, UsageError
-from perfkit.runfolder import StudyFolder, read_json, write_json
+from perfkit.errors import NO_SPACE, DamagedFile, PerfkitError, UsageError
+from perfkit.runfolder import StudyFolder, cannot_write, out_of_space, read_json, write_json
 from perfkit.telemetry import host
 from perfkit.telemetry.start import Sampler
 from perfkit.telemetry.windows import Averages, average
@@ -46,6 +46,7 @@ class Executor:
 
         Raises:
             UsageError: another one is running it.
+            PerfkitError: the study's folder cannot be written to.
         """
         try:
             self._lock.acquire(timeout=0)
@@ -53,6 +54,8 @@ class Executor:
             raise UsageError(
                 f"{self.study.path} is being run by another perfkit", hint="wait for it to end"
             ) from error
+        except OSError as error:
+            raise cannot_write(self.study.path / "lock", error) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,7 +64,25 @@ class Executor:
         self._lock.release()
 
     def run(self, plan: GenerationPlan) -> GenerationResult:
-        """Run a generation and store its result; only finished ones are stored."""
+        """Run a generation and store its result; only finished ones are stored.
+
+        Raises:
+            PerfkitError: something cannot be written, or no process be started. What was measured is kept,
+                also of this generation if its blocks were timed and its result could be stored.
+        """
+        try:
+            return self._run(plan)
+        except UsageError:
+            raise
+        except PerfkitError as error:
+            first = (
+                "free some space" if out_of_space(error) or _says_so(error.message) else error.hint
+            )
+            then = f"go on with --resume {self.study.path}: what was measured is kept"
+            hint = then if first is None else f"{first}, then {then}"
+            raise PerfkitError(error.message, hint=hint) from error
+
+    def _run(self, plan: GenerationPlan) -> GenerationResult:
         generation = Generation(
             self.study,
             plan,
@@ -71,11 +92,13 @@ class Executor:
             on_ready=self._start_sampler,
         )
         result = generation.run()
-        if any((p.message or "").startswith(NO_SPACE) for p in result.processes):
+        if any(_says_so(p.message or "") for p in result.processes):
             # not the trainings' fault: a later command that finds space runs it again
             return result
         write_json(self.study.generation(plan.number), to_json(result))
         self._emit(GenerationDone(plan.number, result.cost_s))
+        if generation.problem is not None:
+            raise generation.problem
         return result
 
     def finished(self) -> list[GenerationResult]:
@@ -107,9 +130,20 @@ class Executor:
         return max(found, key=lambda one: one.samples)
 
     def drop_unfinished(self) -> None:
-        """Remove what generations left behind that did not finish, so that they can be run again."""
+        """Remove what generations left behind that did not finish, so that they can be run again.
+
+        Raises:
+            PerfkitError: it cannot be removed.
+        """
         numbers = {result.number for result in self.finished()}
-        for path in (self.study.path / "processes").iterdir():
-            number, dash, _ = path.name.partition("-")
-            if dash and number.isdecimal() and int(number) not in numbers:
-                shutil.rmtree(path)
+        for path in (self.study.path / "processes").glob("*-*"):
+            number = path.name.partition("-")[0]
+            if number.isdecimal() and int(number) not in numbers:
+                try:
+                    shutil.rmtree(path)
+                except OSError as error:
+                    raise cannot_write(path, error, verb="remove") from error
+
+
+def _says_so(message: str) -> bool:
+    return NO_SPACE in message

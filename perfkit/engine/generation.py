@@ -6,16 +6,24 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from perfkit.engine.baton import Baton
 from perfkit.engine.collect import BlockWatch, collect, relative
-from perfkit.engine.events import Doing, Event, GenerationStarted, ProcessFailed, TurnRepeated
+from perfkit.engine.events import (
+    Doing,
+    Event,
+    GenerationStarted,
+    PartLost,
+    ProcessFailed,
+    TurnRepeated,
+)
 from perfkit.engine.plan import GenerationPlan, RowPlan
 from perfkit.engine.process import CAN_STOP, Failed, TrainingProcess
 from perfkit.engine.results import GenerationResult
+from perfkit.engine.seat import PARTS, Seat
+from perfkit.errors import PerfkitError
 from perfkit.runfolder import RunFolder, StudyFolder
 from perfkit.telemetry import host
 
@@ -25,17 +33,8 @@ LEAST_STEPS = 5
 """The fewest steps of a block: its halves are compared."""
 LONGEST_BLOCK = 3.0
 """A block is stretched to reach past the ready queue, but to no more than this many times its length."""
-
-
-@dataclass
-class _Seat:
-    """One row's process while its generation runs."""
-
-    row: RowPlan
-    process: TrainingProcess
-    step_s: float = 0.0
-    watches: list[BlockWatch] = field(default_factory=list)
-    blocks_run: int = 0
+QUIT_S = 5.0
+"""How long the processes may take to put on disk what they hold; then they are ended as they are."""
 
 
 class Generation:
@@ -65,15 +64,18 @@ class Generation:
         self._emit = emit
         self._on_ready = on_ready
         self._baton = Baton(study.baton)
-        self._seats: list[_Seat] = []
+        self._seats: list[Seat] = []
         self._palindromes_s = 0.0
         self._examine_s = 0.0
         self._spare_s = plan.spare_s
+        self.problem: PerfkitError | None = None
+        """What could not be written once the blocks were timed. Its result counts; nothing should follow."""
 
     def run(self) -> GenerationResult:
         """Run it to its end. A row that fails is told in its result; the others go on.
 
         Raises:
+            PerfkitError: no process can be started, or something cannot be written before blocks are timed.
             KeyboardInterrupt: passed on, with every process ended.
         """
         begin = time.monotonic()
@@ -92,14 +94,14 @@ class Generation:
                     seat.process.folder,
                     seat.row.key,
                     seat.watches,
-                    seat.process.failure,
+                    seat.failure,
                     relative(seat.process.folder.path, self._study.path),
+                    seat.lost,
                 )
                 for seat in sorted(self._seats, key=lambda seat: plan.rows.index(seat.row))
             ]
         finally:
-            for seat in self._seats:
-                seat.process.end()
+            self._end(self._seats)
         return GenerationResult(
             number=plan.number,
             group=plan.group,
@@ -124,39 +126,67 @@ class Generation:
         begin = time.monotonic()
         self._blocks(seats)
         self._palindromes_s += time.monotonic() - begin
+        measured = self._living(seats)
+        for seat in measured:
+            seat.measured = True
+        try:
+            self._later(measured)
+        except PerfkitError as error:
+            self.problem = error
+            for seat in measured:
+                for do in self._later_commands():
+                    self._lose(seat, do, Failed("error", error.message))
+        for seat in measured:
+            full = seat.without_space()
+            if full is not None and self.problem is None:
+                self.problem = PerfkitError(f"{seat.row.key}: {full}")
+        self._quit(self._living(seats))
+        self._end(seats)
+
+    def _later_commands(self) -> list[str]:
+        asked = {
+            "edges": self._plan.edges,
+            "epoch": self._plan.full_epoch,
+            "examine": self._plan.examine is not None,
+        }
+        return [do for do, wanted in asked.items() if wanted]
+
+    def _later(self, measured: list[Seat]) -> None:
+        """Ask for what follows the blocks; a process that fails in it loses this and what comes after."""
         if self._plan.edges:
-            for seat in self._living(seats):
+            for seat in measured:
                 self._undisturbed(seat, partial(self._turn, seat, "edges of an epoch", "edges"))
         if self._plan.full_epoch:
-            for seat in self._living(seats):
+            for seat in measured:
                 self._turn(seat, "a real epoch", "epoch")
-        self._examine(seats)
-        for seat in self._living(seats):
-            self._quit(seat)
+        # last: it leaves the training with other weights
+        self._examine(measured)
 
-    def _seat(self, row: RowPlan) -> _Seat:
-        path = self._study.process(self._plan.number, len(self._seats))
+    def _seat(self, row: RowPlan) -> Seat:
+        path = self._study.process(self._plan.number, self._plan.rows.index(row))
         folder = RunFolder.create(path, row.config)
-        seat = _Seat(row, TrainingProcess(folder, row.key))
+        seat = Seat(row, TrainingProcess(folder, row.key))
         self._seats.append(seat)
         return seat
 
-    def _blocks(self, seats: list[_Seat]) -> None:
+    def _blocks(self, seats: list[Seat]) -> None:
         order = [(seat, arm) for seat in seats for arm in self._plan.arms]
         turns = (order + order[::-1]) * self._plan.palindromes
         for done, (seat, arm) in enumerate(turns):
-            if seat.process.failure is None:
+            if seat.failure is None:
                 self._emit(Doing(self._plan.number, seat.row.key, "block", done + 1, len(turns)))
                 self._block(seat, arm, done // (2 * len(order)))
 
-    def _block(self, seat: _Seat, arm: str, palindrome: int) -> None:
-        steps = self._steps(seat)
+    def _block(self, seat: Seat, arm: str, palindrome: int) -> None:
+        # beside other arms blocks are equal in time, and each arm knows what its steps take
+        alone = self._plan.arms == ("real",)
+        size = {"steps": self._steps(seat)} if alone else {"seconds": self._plan.block_s}
 
         def once() -> dict[str, Any]:
             seat.blocks_run += 1
             number = seat.blocks_run
             what = f"block {number}"
-            return self._turn(seat, what, "block", block=number, arm=arm, steps=steps)
+            return self._turn(seat, what, "block", block=number, arm=arm, **size)
 
         reply, foreign_s, disturbed = self._undisturbed(seat, once)
         if reply:
@@ -169,7 +199,7 @@ class Generation:
             seat.watches.append(watch)
 
     def _undisturbed(
-        self, seat: _Seat, once: Callable[[], dict[str, Any]]
+        self, seat: Seat, once: Callable[[], dict[str, Any]]
     ) -> tuple[dict[str, Any], float | None, bool]:
         """Do something timed, again while somebody else's load disturbs it and there is spare time.
 
@@ -190,7 +220,7 @@ class Generation:
             self._emit(TurnRepeated(seat.row.key, foreign_s or 0.0))
         return reply, foreign_s, disturbed
 
-    def _steps(self, seat: _Seat) -> int:
+    def _steps(self, seat: Seat) -> int:
         """Steps of a block: as long as planned, and past what the ready queue can hide."""
         if self._plan.steps is not None:
             return self._plan.steps
@@ -199,40 +229,74 @@ class Generation:
         longest = max(LEAST_STEPS, int(LONGEST_BLOCK * self._plan.block_s / step_s))
         return min(max(wanted, 2 * seat.row.config.queue_capacity), longest)
 
-    def _examine(self, seats: list[_Seat]) -> None:
-        if self._plan.examine_seeds is None:
+    def _examine(self, seats: list[Seat]) -> None:
+        if self._plan.examine is None:
             return
         begin = time.monotonic()
-        for seat in self._living(seats):
-            seeds = self._plan.examine_seeds.get(seat.row.key, ())
-            self._turn(seat, "losses and ceilings", "examine", seeds=list(seeds))
+        for seat in seats:
+            losses = self._plan.examine.get(seat.row.key)
+            self._turn(
+                seat,
+                "losses and ceilings",
+                "examine",
+                seed=None if losses is None else losses.seed,
+                perturbations=[] if losses is None else list(losses.perturbations),
+            )
         self._examine_s += time.monotonic() - begin
 
-    def _quit(self, seat: _Seat) -> None:
-        # not a turn: a process on its way out must not be paused
-        with self._survives(seat):
+    def _quit(self, seats: list[Seat]) -> None:
+        """Have all of them put on disk what they hold. One that cannot has lost nothing that was answered."""
+        # not turns: processes on their way out must not be paused
+        for seat in seats:
             seat.process.go_on()
-            seat.process.ask(self._timeout_s, "quit")
-            seat.process.leave()
+            seat.process.tell("quit")
+        deadline = time.monotonic() + QUIT_S
+        for seat in seats:
+            try:
+                seat.process.wait_for("done", max(0.0, deadline - time.monotonic()), what="quit")
+            except Failed as failure:
+                with contextlib.suppress(OSError), seat.process.folder.log.open("a") as log:
+                    log.write(f"perfkit: it did not quit: {failure.message}\n")
 
-    def _turn(self, seat: _Seat, what: str, do: str, **arguments: Any) -> dict[str, Any]:
+    @staticmethod
+    def _end(seats: list[Seat]) -> None:
+        # files are closed once it has answered: its own way out takes most of a second, and tells nothing
+        for seat in seats:
+            seat.process.kill()
+        for seat in seats:
+            seat.process.end()
+
+    def _turn(self, seat: Seat, what: str, do: str, **arguments: Any) -> dict[str, Any]:
         """Give the baton to a process for one command. A failure is told, and the answer is empty."""
+        if seat.process.failure is not None:
+            self._lose(seat, do, seat.process.failure)
+            return {}
         if do != "block":
             self._emit(Doing(self._plan.number, seat.row.key, what, 0, 0))
         left_s = self._timeout_s - self._baton.held_s(seat.process)
-        with self._survives(seat), self._baton.held_by(seat.process, what):
-            return seat.process.ask(max(left_s, 0.0), do, **arguments)
+        with self._survives(seat, do), self._baton.held_by(seat.process, what):
+            reply = seat.process.ask(max(left_s, 0.0), do, **arguments)
+            seat.answered.add(do)
+            return reply
         return {}
 
     @contextlib.contextmanager
-    def _survives(self, seat: _Seat) -> Iterator[None]:
+    def _survives(self, seat: Seat, do: str = "start") -> Iterator[None]:
         try:
             yield
         except Failed as failure:
+            if seat.measured:
+                self._lose(seat, do, failure)
+                return
+            seat.failure = failure
             self._emit(ProcessFailed(seat.row.key, failure.status, failure.message))
 
+    def _lose(self, seat: Seat, do: str, failure: Failed) -> None:
+        if seat.lose(do, failure):
+            self._emit(PartLost(seat.row.key, PARTS[do], failure.message))
+
     @staticmethod
-    def _living(seats: list[_Seat]) -> list[_Seat]:
+    def _living(seats: list[Seat]) -> list[Seat]:
         return [seat for seat in seats if seat.process.failure is None]
 
 

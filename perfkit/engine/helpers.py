@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import queue
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from perfkit.codec import to_json
 from perfkit.config import RunConfig
 from perfkit.engine.events import Event, Preparing
 from perfkit.errors import PerfkitError, UsageError
+
+SURVEY_S = 120.0
+"""How long torch may take to say which device there is: a first import from a cold network disk included."""
+LEAST_SILENT_S = 60.0
+"""A workload's file may import for so long without a word, however short the limit of its row is."""
+_POLL_S = 0.2
+
+
+class _TimeOut(PerfkitError):
+    """The child gave no answer in time."""
 
 
 def survey(device: str | None) -> dict[str, Any]:
@@ -29,9 +42,17 @@ def survey(device: str | None) -> dict[str, Any]:
 
     Raises:
         UsageError: there is no such device.
-        PerfkitError: torch cannot be imported, or the child died.
+        PerfkitError: torch cannot be imported, or the child died or hung.
     """
-    return _ask("perfkit.training.survey", {"device": device}, lambda message: None)
+    try:
+        return _ask(
+            "perfkit.training.survey", {"device": device}, lambda message: None, silent_s=SURVEY_S
+        )
+    except _TimeOut as error:
+        raise PerfkitError(
+            f"torch did not say within {SURVEY_S:.0f} s which device there is",
+            hint="see whether `python -c 'import torch; print(torch.cuda.is_available())'` comes back",
+        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +70,15 @@ def prepare(config: RunConfig, emit: Callable[[Event], None], *, timeout_s: floa
 
     Args:
         timeout_s: how long building the workload may take. One that takes longer, or kills its process,
-            is left to its row, which then says so.
+            is left to its row, which then says so. Also how long its `prepare` may go without telling
+            progress or printing, but that is at least `LEAST_SILENT_S`.
 
     Raises:
         UsageError: the workload or its data cannot be had.
-        PerfkitError: no space, no permission, or the child died.
+        PerfkitError: no space, no permission, or the child died or hung.
     """
     built: dict[str, Any] = {}
+    silent_s = max(timeout_s, LEAST_SILENT_S)
 
     def tell(message: dict[str, Any]) -> float | None:
         if message.get("event") == "progress":
@@ -66,27 +89,41 @@ def prepare(config: RunConfig, emit: Callable[[Event], None], *, timeout_s: floa
         return timeout_s
 
     try:
-        answer = _ask("perfkit.training.prepare", to_json(config), tell)
+        answer = _ask("perfkit.training.prepare", to_json(config), tell, silent_s=silent_s)
     except UsageError:
         raise
-    except PerfkitError:
-        if not built:
+    except PerfkitError as error:
+        if built:
+            answer = built
+        elif isinstance(error, _TimeOut):
+            raise PerfkitError(
+                f"workload {config.arch}: its prepare gave no sign of life for {silent_s:g} s",
+                hint="call progress(done, total, path) from it while it works, or raise --timeout",
+            ) from error
+        else:
             raise
-        answer = built
     return Data(path=answer.get("path"), num_samples=answer.get("num_samples"))
 
 
 def _ask(
-    module: str, question: dict[str, Any], tell: Callable[[dict[str, Any]], float | None]
+    module: str,
+    question: dict[str, Any],
+    tell: Callable[[dict[str, Any]], float | None],
+    *,
+    silent_s: float,
 ) -> dict[str, Any]:
     """Start a child, hand it a question, and wait for its answer.
 
     Args:
         tell: gets every message before the answer; seconds that it returns are how long the child has
-            from then on.
+            from then on, whatever it says.
+        silent_s: how long it may neither say nor print anything.
+
+    Raises:
+        _TimeOut: it was silent for too long, or has used up its time.
     """
     # what it prints goes to a file: a pipe that nobody empties would stop it
-    with tempfile.TemporaryFile() as printed:
+    with _temporary_file() as printed:
         try:
             child = subprocess.Popen(
                 [sys.executable, "-m", module],
@@ -96,32 +133,70 @@ def _ask(
             )
         except OSError as error:
             raise PerfkitError(f"cannot start {module}: {error}") from error
-        timer: threading.Timer | None = None
         try:
-            assert child.stdin is not None and child.stdout is not None
+            heard = _listen_to(child)
+            assert child.stdin is not None
             with contextlib.suppress(OSError):
                 child.stdin.write(json.dumps(question).encode())
                 child.stdin.close()
-            for line in child.stdout:
+            limit_s: float | None = None
+            began = time.monotonic()
+            size = 0
+            while True:
+                try:
+                    line = heard.get(timeout=_POLL_S)
+                except queue.Empty:
+                    grown = os.fstat(printed.fileno()).st_size
+                    if limit_s is None and grown != size:
+                        began, size = time.monotonic(), grown
+                    if time.monotonic() - began > (silent_s if limit_s is None else limit_s):
+                        raise _TimeOut(f"{module} gave no answer") from None
+                    continue
+                if line is None:
+                    break
                 message = _message(line)
                 if message.get("event") == "done":
                     return message
                 if message.get("event") == "failed":
                     kind = UsageError if message.get("exit_code") == 2 else PerfkitError
                     raise kind(message["message"], hint=message.get("hint"))
-                limit_s = tell(message)
-                if limit_s is not None:
-                    timer = threading.Timer(limit_s, child.kill)
-                    timer.start()
+                given_s = tell(message)
+                if given_s is not None:
+                    limit_s = given_s
+                    began = time.monotonic()
+                elif limit_s is None:
+                    began = time.monotonic()
             printed.seek(0)
             lines = printed.read().decode(errors="replace").strip().splitlines()
             why = lines[-1] if lines else f"exit code {child.wait()}"
             raise PerfkitError(f"{module} ended without an answer: {why}")
         finally:
-            if timer is not None:
-                timer.cancel()
             child.kill()
             child.wait()
+
+
+def _listen_to(child: subprocess.Popen[bytes]) -> queue.SimpleQueue[bytes | None]:
+    """Return what a child says, line by line as it comes, None at the end."""
+    heard: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+
+    def listen() -> None:
+        assert child.stdout is not None
+        for line in child.stdout:
+            heard.put(line)
+        heard.put(None)
+
+    threading.Thread(target=listen, name="answers of a helper", daemon=True).start()
+    return heard
+
+
+def _temporary_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise PerfkitError(
+            f"no temporary file can be made: {error.strerror or error}",
+            hint="free some space, or name another place in TMPDIR",
+        ) from error
 
 
 def _message(line: bytes) -> dict[str, Any]:

@@ -21,6 +21,16 @@ class RowPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Examine:
+    """Whose losses a process traces: from which weights, and with what errors planted in its arithmetic."""
+
+    seed: int
+    """Of the weights: the same for every row, so that one trace is held against the other."""
+    perturbations: tuple[float, ...] = ()
+    """Relative sizes of the errors (unit roundoffs); further traces, of an FP32 row, are made with each."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerationPlan:
     """One fresh process per row, living at the same time, and what they take turns at."""
 
@@ -41,12 +51,13 @@ class GenerationPlan:
     edges: bool = True
     full_epoch: bool = False
     """Run a real epoch at the end, beside the forecast."""
-    examine_seeds: dict[str, tuple[int, ...]] | None = None
-    """By row key, the seeds of its loss traces; None when nothing is examined in this generation."""
+    examine: dict[str, Examine] | None = None
+    """By row key, the losses to trace, of every row; None when nothing is examined in this generation."""
     side_by_side: bool = True
     """False: the processes run one after another, and the whole counts as a generation."""
     reverse: bool = False
-    """Run the rows last to first: sequential rounds alternate."""
+    """Run the rows last to first, which every second generation does: whatever favours an early or a
+    late place in the order favours every row in turn."""
     spare_s: float = 0.0
     """Time this generation may spend on repeating disturbed blocks."""
 

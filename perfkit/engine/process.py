@@ -16,11 +16,14 @@ from typing import Any, NoReturn
 
 from perfkit.document import Status
 from perfkit.errors import PerfkitError
-from perfkit.runfolder import RunFolder
+from perfkit.runfolder import RunFolder, cannot_write
 from perfkit.wire import unpack_reply
 
 CAN_STOP = hasattr(signal, "SIGSTOP") and hasattr(os, "killpg")
 _POLL_S = 0.2
+_MOMENT_S = 0.01
+_END_S = 10.0
+"""How long a process that was killed is waited for."""
 
 
 class Failed(Exception):
@@ -35,6 +38,10 @@ class Failed(Exception):
 class TrainingProcess:
     """A child with its own process group in our session, and a line to it.
 
+    A signal goes to a number, and the kernel gives the number of a process to another one once it was
+    waited for. So the child is waited for only after its whole group was killed, and is signalled no
+    more from then on; whether it has died is asked for without waiting for it.
+
     Raises:
         PerfkitError: it cannot be started at all.
     """
@@ -45,9 +52,15 @@ class TrainingProcess:
         self.failure: Failed | None = None
         self._stopped = False
         self._replies: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        command = [sys.executable, "-m", "perfkit.training.player", str(folder.path)]
+        # absolute: a workload may change its working directory
+        place = str(folder.path.absolute())
+        command = [sys.executable, "-m", "perfkit.training.player", place]
         try:
-            with folder.log.open("ab") as log:
+            log = folder.log.open("ab")
+        except OSError as error:
+            raise cannot_write(folder.log, error) from error
+        try:
+            with log:
                 self._child = subprocess.Popen(
                     command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
                 )
@@ -66,12 +79,16 @@ class TrainingProcess:
         Raises:
             Failed: the process failed, died or took longer than `timeout_s`; it is ended then.
         """
+        self.tell(do, **arguments)
+        return self.wait_for("done", timeout_s, what=do)
+
+    def tell(self, do: str, **arguments: Any) -> None:
+        """Give a command; `wait_for` its answer later. A process that is gone is noticed there."""
         line = json.dumps({"do": do, **arguments}).encode() + b"\n"
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             assert self._child.stdin is not None
             self._child.stdin.write(line)
             self._child.stdin.flush()
-        return self.wait_for("done", timeout_s, what=do)
 
     def wait_for(self, event: str, timeout_s: float, *, what: str) -> dict[str, Any]:
         """Wait for one kind of reply.
@@ -99,18 +116,19 @@ class TrainingProcess:
             self._signal(signal.SIGCONT)
             self._stopped = False
 
+    def kill(self) -> None:
+        """Kill the process and everything it started, whatever state it is in, without waiting for it."""
+        self._signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+
     def end(self) -> None:
-        """End the process and everything it started, whatever state it is in."""
+        """End the process and everything it started, and wait until it is gone."""
         with contextlib.suppress(OSError):
             if self._child.stdin is not None:
                 self._child.stdin.close()
-        self._kill()
-
-    def leave(self, timeout_s: float = 10.0) -> None:
-        """Wait for a process that was told to quit, then make sure that its workers are gone too."""
+        self.kill()
+        # a driver call that never returns may keep it even past a kill
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(timeout_s)
-        self.end()
+            self._child.wait(_END_S)
 
     def _next_reply(self, deadline: float, what: str) -> dict[str, Any]:
         while True:
@@ -119,7 +137,7 @@ class TrainingProcess:
                 reply = self._replies.get(timeout=max(0.0, min(left, _POLL_S)))
             except queue.Empty:
                 # workers may hold the pipe open after the trainer has died: ask for itself
-                code = self._child.poll()
+                code = self._exit_code()
                 if code is not None and self._replies.empty():
                     self._fail(*_meaning_of_exit(code, what, self.folder))
                 if left <= 0:
@@ -127,30 +145,44 @@ class TrainingProcess:
                 continue
             if reply is not None:
                 return reply
-            self._fail(*_meaning_of_exit(self._child.wait(), what, self.folder))
+            # nobody can speak to us any more; the process itself may take a moment longer
+            code = self._exit_code()
+            while code is None and time.monotonic() < deadline:
+                time.sleep(_MOMENT_S)
+                code = self._exit_code()
+            if code is None:
+                self._fail("timeout", f"it closed its line to perfkit during {what}")
+            self._fail(*_meaning_of_exit(code, what, self.folder))
 
     def _fail(self, status: Status, message: str) -> NoReturn:
         self.failure = Failed(status, message)
-        self._kill()
+        self.end()
         raise self.failure
 
-    def _kill(self) -> None:
-        if hasattr(os, "killpg"):
-            self._signal(signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            self._child.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(10)
+    def _exit_code(self) -> int | None:
+        """How the process ended, None while it lives. Its number stays taken where the system can do that."""
+        if self._child.returncode is None and hasattr(os, "waitid"):
+            with contextlib.suppress(ChildProcessError):
+                over = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if over is None:
+                    return None
+                return over.si_status if over.si_code == os.CLD_EXITED else -over.si_status
+        # without it the workers of a process that died are left to themselves: they end with it
+        return self._child.poll()
 
-    def _signal(self, number: int) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except ProcessLookupError:
-            # not a group of its own yet, or gone
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number) if self._child.poll() is None else None
-        except PermissionError:
+    def _signal(self, number: signal.Signals) -> None:
+        if self._child.returncode is not None:
+            # waited for: the number may be somebody else's by now
             return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if not hasattr(os, "killpg"):
+                self._child.send_signal(number)
+                return
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:
+                # not a group of its own yet
+                os.kill(self.pid, number)
 
     def _listen(self) -> None:
         assert self._child.stdout is not None

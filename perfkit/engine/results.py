@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from perfkit.document import Status
+from perfkit.document import Clock, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class BlockResult:
     step_times_s: tuple[float, ...]
     """On the device's clock where there is one, else the host's."""
     phases_s: dict[str, float]
+    """Where it is known whether a batch was ready, `waiting` and `transfer` take the place of `data_wait`."""
     exposed_wait_s: float | None
     queue_start: int
     queue_end: int
@@ -36,11 +37,23 @@ class BlockResult:
     """Host time inside the recorder."""
     loader: dict[str, float] = field(default_factory=dict)
     """Worker-side means per batch and the workers' busy share; empty when nothing was recorded."""
+    phases_clock: Clock | None = None
+    """Whose clock the phases were read on; None when there are none."""
+    not_ready_share: float | None = None
+    """Part of the steps whose next batch in order was not ready when it was asked for; None where unknown."""
+    run_delay_s: float | None = None
+    """Seconds per step that the trainer's thread could run and had no core; None where it cannot be read."""
+    drained: int = 0
+    """Batches that a `replay_running` arm took from the workers and threw away."""
+    drain_s: float = 0.0
+    """Host time of that, to be taken off the block."""
+    workers_cpu_s: float | None = None
+    """CPU seconds of the loader workers during the block; None where it cannot be read."""
 
     @property
     def wall_s(self) -> float:
-        """Wall time of the block with the deferred production added back."""
-        return (self.end_ns - self.start_ns) * 1e-9 + self.deferred_s
+        """Wall time of the block with the deferred production added back and the draining taken off."""
+        return (self.end_ns - self.start_ns) * 1e-9 + self.deferred_s - self.drain_s
 
     @property
     def step_s(self) -> float:
@@ -66,6 +79,9 @@ class ProcessResult:
     effective: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     examined: dict[str, Any] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
+    """What failed once the blocks were timed, by name (`evaluation`, `losses`, `full_epoch` …), and how.
+    The reason code of each is in `unavailable`."""
     unavailable: dict[str, str] = field(default_factory=dict)
 
 

@@ -14,6 +14,8 @@ STEPS = 6
 """The second one has the optimizer's state beside the gradients; some more let memory fragment."""
 OUT_OF_MEMORY = ("oom", "killed")
 """The kernel kills, and some libraries abort, where an allocation fails."""
+_NO_MEMORY = {"no_memory", "killed"}
+"""Reasons of what an edge of an epoch could not answer that mean the same."""
 
 
 def fits(folder: Path, config: RunConfig, *, timeout_s: float, rehearse: bool) -> bool:
@@ -31,7 +33,9 @@ def fits(folder: Path, config: RunConfig, *, timeout_s: float, rehearse: bool) -
         process.ask(timeout_s, "try", steps=STEPS)
         if rehearse:
             process.ask(timeout_s, "warm_up", seconds=0.0)
-            process.ask(timeout_s, "edges")
+            at_edges = process.ask(timeout_s, "edges")
+            if _NO_MEMORY & set(at_edges.get("unavailable", {}).values()):
+                return False
     except Failed as failure:
         if failure.status in OUT_OF_MEMORY:
             return False

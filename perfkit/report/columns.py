@@ -37,7 +37,7 @@ def columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         _column("Epoch time", epoch[1], rows, lambda r: _epoch(r, epoch[0])),
         _column("Step time", step[1], rows, lambda r: _step(r, step[0])),
         _column("Samples/s", "", rows, lambda r: units.rate(r.samples_per_sec)),
-        _column("Speed-up", "", rows, lambda r: speedup(r.speedup), is_number=False),
+        _column("Speed-up", "", rows, speedup_of, is_number=False),
         _column("Peak memory", memory[1], rows, lambda r: _memory(r, rows, memory[0])),
         _column("GPU utilisation", "% of time", rows, _utilisation),
         _column("Notes", "", rows, lambda r: ", ".join(tags(r)), is_number=False),
@@ -58,6 +58,23 @@ def speedup(judged: Speedup | None, *, lines: int = 1) -> str:
     if lines == 2:
         return f"{value} {judged.outcome}\n{interval}".rstrip()
     return " ".join(part for part in (value, interval, judged.outcome) if part)
+
+
+def judged_by(row: Row) -> Speedup | None:
+    """Return what a row is judged by: its epochs, or its steps where no epoch could be forecast."""
+    return row.speedup or row.step_speedup
+
+
+def speedup_of(row: Row, *, lines: int = 1) -> str:
+    """Return a row's speed-up as `speedup` does, and that it is one of steps where it is."""
+    shown = speedup(judged_by(row), lines=lines)
+    of_epoch = row.speedup is not None or row.step_speedup is None
+    return shown if of_epoch or shown == "reference" else f"steps: {shown}"
+
+
+def was_timed(row: Row) -> bool:
+    """Whether steps of a row were timed, even if a part of its epoch was lost."""
+    return row.epoch_time_s is not None or row.step_time_s is not None
 
 
 def tags(row: Row) -> list[str]:

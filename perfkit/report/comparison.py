@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from rich.cells import cell_len
@@ -119,6 +119,8 @@ def meaning(comparison: Comparison) -> str:
         listed = ", ".join(f"{plain(r.key)} ({r.new.status})" for r in lost if r.new)
         said.append(f"Failed in NEW: {listed}.")
     for lead, names in (
+        ("No epoch could be forecast in OLD", _without_epoch(rows, lambda row: row.old)),
+        ("No epoch could be forecast in NEW", _without_epoch(rows, lambda row: row.new)),
         ("Only in OLD", [plain(row.key) for row in rows if row.new is None]),
         ("Only in NEW", [plain(row.key) for row in rows if row.old is None]),
     ):
@@ -183,6 +185,17 @@ def _reference(row: ComparedRow) -> str:
     return f"The reference {plain(row.key)} itself {moved[judged.outcome]}: {_ratio(judged)}."
 
 
+def _without_epoch(
+    rows: Sequence[ComparedRow], side: Callable[[ComparedRow], Side | None]
+) -> list[str]:
+    """The rows whose steps were timed, but of whose epoch a part was lost."""
+    return [
+        plain(row.key)
+        for row in rows
+        if (one := side(row)) is not None and one.status == "ok" and one.epoch_time_s is None
+    ]
+
+
 def _failure(row: ComparedRow) -> str:
     if not row.fails_now or row.new is None:
         return ""
@@ -210,7 +223,7 @@ def _epoch(side: Side | None, scale: float) -> str:
     if side is None:
         return units.MISSING
     if side.epoch_time_s is None:
-        return side.status
+        return units.MISSING if side.status == "ok" else side.status
     half = side.epoch_time_s.half_width
     return units.with_error(side.epoch_time_s.value / scale, None if half is None else half / scale)
 

@@ -19,7 +19,7 @@ from perfkit import units
 from perfkit.comparison import Comparison
 from perfkit.document import Document, Row
 from perfkit.report import comparison
-from perfkit.report.columns import Column, columns, on_device, plain, speedup, tags
+from perfkit.report.columns import Column, columns, judged_by, on_device, plain, speedup_of, tags
 from perfkit.report.remarks import notes, remarks
 from perfkit.report.sentences import meaning
 from perfkit.report.terminal import (
@@ -100,8 +100,8 @@ def _heading(column: Column, rows: Sequence[Row], lines: int) -> Text:
 def _cell(column: Column, number: int, row: Row, lines: int = 1) -> Text:
     text = column.cells[number]
     if column.title == "Speed-up":
-        style = "" if row.speedup is None else STYLES[row.speedup.outcome]
-        return Text(speedup(row.speedup, lines=lines), style=style)
+        by = judged_by(row)
+        return Text(speedup_of(row, lines=lines), style="" if by is None else STYLES[by.outcome])
     if column.title == "Notes":
         text = text if lines == 1 else "\n".join(tags(row))
         return Text(text, style="" if row.status == "ok" else "red")

@@ -1,4 +1,4 @@
-"""Somebody else's text inside Markdown: names, paths and messages stay text, on one line.
+"""Somebody else's text inside Markdown and its tables: names, paths and messages stay text, on one line.
 
 Made for CommonMark with GitHub's tables. Nothing here begins a line: whoever writes a line puts a word
 of its own first, so that a name cannot become a heading or a list.
@@ -7,7 +7,10 @@ of its own first, so that a name cannot become a heading or a list.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
+
+from rich.cells import cell_len
 
 from perfkit.report.columns import plain
 
@@ -57,6 +60,24 @@ def block(command: str, language: str) -> str:
 def link(file_name: str) -> str:
     """Return a file name as the target of a link."""
     return quote(file_name)
+
+
+def table(titles: Sequence[str], is_number: Sequence[bool], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of cells that are Markdown already, aligned for who reads it as text."""
+    cells = [list(titles), *map(list, rows)]
+    widths = [max(3, *(cell_len(row[i]) for row in cells)) for i in range(len(titles))]
+    rule = [
+        "-" * (w - 1) + ":" if number else "-" * w
+        for w, number in zip(widths, is_number, strict=True)
+    ]
+    lines = []
+    for row in [cells[0], rule, *cells[1:]]:
+        padded = []
+        for cell, width, number in zip(row, widths, is_number, strict=True):
+            space = " " * (width - cell_len(cell))
+            padded.append(space + cell if number else cell + space)
+        lines.append(f"| {' | '.join(padded)} |")
+    return "\n".join(lines)
 
 
 def _escaped(found: re.Match[str]) -> str:

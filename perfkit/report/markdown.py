@@ -6,12 +6,10 @@ from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from rich.cells import cell_len
-
-from perfkit import units
 from perfkit.document import Document, Row
-from perfkit.report.columns import Column, columns, on_device, plain
-from perfkit.report.escaping import block, code, link, text
+from perfkit.report import spent
+from perfkit.report.columns import Column, columns, on_device
+from perfkit.report.escaping import block, code, link, table, text
 from perfkit.report.remarks import Remark, notes, remarks
 from perfkit.report.runs import Pictures, Run
 from perfkit.report.sentences import meaning
@@ -62,24 +60,6 @@ def warnings(found: Sequence[Remark]) -> list[tuple[str, str]]:
     return [(f"**{one.label}**", text(one.text)) for one in found if one.label == "Warning"]
 
 
-def table(titles: Sequence[str], is_number: Sequence[bool], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table of cells that are Markdown already, aligned for who reads it as text."""
-    cells = [list(titles), *map(list, rows)]
-    widths = [max(3, *(cell_len(row[i]) for row in cells)) for i in range(len(titles))]
-    rule = [
-        "-" * (w - 1) + ":" if number else "-" * w
-        for w, number in zip(widths, is_number, strict=True)
-    ]
-    lines = []
-    for row in [cells[0], rule, *cells[1:]]:
-        padded = []
-        for cell, width, number in zip(row, widths, is_number, strict=True):
-            space = " " * (width - cell_len(cell))
-            padded.append(space + cell if number else cell + space)
-        lines.append(f"| {' | '.join(padded)} |")
-    return "\n".join(lines)
-
-
 def _section(run: Run, pictures: Pictures, named: bool) -> str:
     document = run.document
     found = remarks(document)
@@ -91,7 +71,7 @@ def _section(run: Run, pictures: Pictures, named: bool) -> str:
         main_table(document.rows),
         bullets([*noted, *warnings(found)]),
         *_plots(pictures),
-        *_parts_of_the_time(document),
+        *spent.sections(document),
         *(["### What to try", "\n".join(f"- {text(said)}" for said in tried)] if tried else []),
         "### How it was measured",
         bullets([*_measured(document, found), *_missing(found, pictures)]),
@@ -117,44 +97,6 @@ def _plots(pictures: Pictures) -> list[str]:
         for one in pictures.drawn
     ]
     return ["### Plots", *shown]
-
-
-def _parts_of_the_time(document: Document) -> list[str]:
-    """Tables of what an epoch and a step consist of, in the rows that were measured."""
-    epochs = [(row, row.epoch_parts_s) for row in document.rows if row.epoch_parts_s]
-    steps = [(row, row.phases_s) for row in document.rows if row.phases_s]
-    said = []
-    if epochs:
-        said += ["One epoch, forecast from its parts:", _shares(epochs, "")]
-    if steps:
-        asynchronous = document.environment.get("device_type") not in ("cpu", None)
-        clock = (
-            ", on the host's clock (a call that the device still works on counts until it returns)"
-        )
-        said += [f"One step, mean of its phases{clock if asynchronous else ''}:"]
-        said += [_shares(steps, "exposed wait" if asynchronous else "")]
-    return ["### Where the time goes", *said] if said else []
-
-
-def _shares(parts: Sequence[tuple[Row, dict[str, float]]], extra: str) -> str:
-    """A table of seconds and shares; `extra` names a column for what the device idled for its batch."""
-    names = list(dict.fromkeys(name for _, mine in parts for name in mine))
-    scale, unit = units.time_unit([sum(mine.values()) for _, mine in parts])
-    titles = ["Configuration", *(f"{plain(name).replace('_', ' ')} ({unit})" for name in names)]
-    rows = []
-    for row, mine in parts:
-        total = sum(mine.values())
-        cells = [code(row.key), *(_part(mine.get(name), total, scale) for name in names)]
-        rows.append([*cells, *([_part(row.exposed_wait_s, total, scale)] if extra else [])])
-    titles += [f"{extra} ({unit})"] if extra else []
-    return table([text(title) for title in titles], [False] + [True] * (len(titles) - 1), rows)
-
-
-def _part(value_s: float | None, total_s: float, scale: float) -> str:
-    if value_s is None:
-        return units.MISSING
-    share = f" ({units.share(value_s / total_s)})" if total_s > 0 else ""
-    return f"{units.significant(value_s / scale)}{share}"
 
 
 def _measured(document: Document, found: Sequence[Remark]) -> list[tuple[str, str]]:

@@ -8,32 +8,11 @@ from typing import Any
 
 from perfkit import units
 from perfkit.document import Document, Row
-from perfkit.report.columns import plain
-from perfkit.telemetry.reading import REASONS
+from perfkit.report.columns import plain, was_timed
+from perfkit.report.phases import made_of, shares
+from perfkit.report.words import in_words, name_of
 
-_NAMES = {
-    "gpu_util_share": "GPU utilisation",
-    "peak_allocated_bytes": "allocated device memory",
-    "peak_reserved_bytes": "reserved device memory",
-    "peak_rss_bytes": "host memory (RSS)",
-    "workers_pss_bytes": "the workers' memory (PSS)",
-    "memory_ratio": "memory ratio",
-    "exposed_wait_s": "exposed wait",
-    "flops_per_sample": "FLOPs per sample",
-    "mfu": "MFU",
-    "gemm_ceiling_share": "share of the matrix-product ceiling",
-    "overhead_share": "perfkit's own cost",
-    "speedup": "speed-up",
-    "step_speedup": "speed-up of the step",
-}
-"""Values of a row, in words."""
 _OF_A_GPU = ("gpu_util_share", "peak_allocated_bytes", "peak_reserved_bytes")
-_REASONS = {
-    **REASONS,
-    "no_gpu": REASONS["not_applicable"],
-    "unknown_peak": "no published peak is known for this device",
-}
-"""Reason codes in words; a reason that is none of them is shown as it is."""
 _NOT_WORTH_SAYING = ("not_asked",)
 _WORTH_A_ROW = ("amp", "channels_last", "compile", "fused_optimizer")
 """Variants to name where no rule has anything to say; each is a hypothesis until its row is measured."""
@@ -50,7 +29,8 @@ class Remark:
 def remarks(document: Document) -> list[Remark]:
     """Return what a reader should know besides the rows, in the order of reading."""
     found = [
-        *(Remark(*made_of) for made_of in _made_of(document.rows)),
+        Remark("Epoch", _epoch(document.rows)),
+        *(Remark("Step", text) for text in made_of(document)),
         Remark("Measured", _measured(document.method)),
         Remark("Own cost", _own_cost(document.rows)),
         Remark("Workload", plain(str(document.method.get("sizes") or ""))),
@@ -69,28 +49,26 @@ def notes(row: Row) -> list[str]:
     if row.status != "ok":
         message = plain(row.message or "no reason was given")
         said.append(f"{row.status}: {message}")
-    first_step = row.startup_s.get("first_step")
-    if "compile" in row.variant and first_step is not None:
-        after = row.compile_break_even_epochs
-        pays = "" if after is None else f"; it has paid for itself after {_epochs(after)}"
-        said.append(f"the first step, with compiling, took {units.seconds(first_step)}{pays}")
+    if "compile" in row.variant:
+        said += _compiling(row)
     return said + [plain(note.text) for note in row.notes]
 
 
 def not_available(document: Document) -> list[str]:
     """Return what could not be had of the rows that were measured, a line per reason."""
-    measured = [row for row in document.rows if row.status == "ok" and row.epoch_time_s is not None]
+    measured = [row for row in document.rows if row.status == "ok" and was_timed(row)]
     no_gpu = document.environment.get("device_type") == "cpu"
     missing: dict[str, dict[str, list[str]]] = {}
     for row in measured:
         for name, reason in row.unavailable.items():
             code = "no_gpu" if no_gpu and name in _OF_A_GPU else reason
-            if code not in _NOT_WORTH_SAYING and name in _NAMES:
-                whose = missing.setdefault(_in_words(code), {}).setdefault(_NAMES[name], [])
+            called = name_of(name, code)
+            if code not in _NOT_WORTH_SAYING and called is not None:
+                whose = missing.setdefault(in_words(code, name), {}).setdefault(called, [])
                 whose.append(plain(row.key))
     for name, reason in document.unavailable.items():
         if reason not in _NOT_WORTH_SAYING:
-            missing.setdefault(_in_words(reason), {}).setdefault(plain(name).replace("_", " "), [])
+            missing.setdefault(in_words(reason), {}).setdefault(plain(name).replace("_", " "), [])
     return [
         f"{', '.join(_whose(name, keys, measured) for name, keys in names.items())}: {words}"
         for words, names in missing.items()
@@ -100,7 +78,7 @@ def not_available(document: Document) -> list[str]:
 def try_next(document: Document) -> list[str]:
     """Return what the rules found and what would lessen it; else changes that have no row yet."""
     found = [f"{plain(f.message)} {plain(f.try_next)}".strip() for f in document.findings]
-    measured = any(row.epoch_time_s is not None for row in document.rows)
+    measured = any(was_timed(row) for row in document.rows)
     if found or not measured or document.kind != "bench":
         return found
     tried = {part.partition("=")[0] for row in document.rows for part in row.variant.split("+")}
@@ -124,24 +102,31 @@ def machine(environment: dict[str, Any]) -> str:
     return ", ".join(plain(str(part)) for part in parts if part)
 
 
-def _made_of(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """Say what the first measured row's epoch and step consist of, largest part first."""
+def _epoch(rows: Sequence[Row]) -> str:
+    """Say what the first measured row's epoch consists of, largest part first."""
     for row in rows:
         if row.status == "ok" and row.epoch_parts_s:
-            return [
-                (label, f"{plain(row.key)}: {text}")
-                for label, parts in (("Epoch", row.epoch_parts_s), ("Step", row.phases_s))
-                if (text := _shares(parts))
-            ]
-    return []
+            told = shares(row.epoch_parts_s)
+            return f"{plain(row.key)}: {told}" if told else ""
+    return ""
 
 
-def _shares(parts: dict[str, float]) -> str:
-    total = sum(parts.values())
-    if total <= 0:
-        return ""
-    ordered = sorted(parts.items(), key=lambda part: -part[1])
-    return ", ".join(f"{plain(n).replace('_', ' ')} {units.share(v / total)}" for n, v in ordered)
+def _compiling(row: Row) -> list[str]:
+    """Say what the first step took, compiling with cold caches and with warm ones, and when it is paid."""
+    cold_s, warm_s = row.startup_s.get("first_step_cold"), row.startup_s.get("first_step")
+    after = row.compile_break_even_epochs
+    if cold_s is None and warm_s is None:
+        return []
+    if cold_s is None:
+        said, what = f"the first step, with compiling, took {units.seconds(warm_s)}", "it"
+    else:
+        said, what = (
+            f"first step, cold caches: {units.seconds(cold_s)}",
+            "compiling with cold caches",
+        )
+        said += "" if warm_s is None else f"; first step, warm: {units.seconds(warm_s)}"
+    pays = "" if after is None else f"; {what} has paid for itself after {_epochs(after)}"
+    return [said + pays]
 
 
 def _measured(method: dict[str, Any]) -> str:
@@ -183,10 +168,6 @@ def _what_utilisation_is(rows: Sequence[Row]) -> str:
         "utilisation is the part of the time in which at least one kernel ran; how full the device"
         " was it does not say"
     )
-
-
-def _in_words(reason: str) -> str:
-    return _REASONS.get(reason, plain(reason).replace("_", " "))
 
 
 def _whose(name: str, keys: list[str], measured: Sequence[Row]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from perfkit import units
 from perfkit.document import Document, Row, Speedup
-from perfkit.report.columns import on_device, peak_memory_bytes, plain
+from perfkit.report.columns import judged_by, on_device, peak_memory_bytes, plain, was_timed
 from perfkit.stats import MIN_GENERATIONS, SAME_WITHIN
 
 MEMORY_WORTH_SAYING = 0.05
@@ -38,31 +38,37 @@ def short_names(rows: Sequence[Row]) -> dict[str, str]:
 def _rows(document: Document) -> str:
     reference, others = document.rows[0], document.rows[1:]
     names = short_names(document.rows)
-    if all(row.epoch_time_s is None for row in document.rows):
+    if not any(was_timed(row) for row in document.rows):
         return "Nothing was measured: the notes say why."
-    if reference.epoch_time_s is None:
+    if not was_timed(reference):
         return (
             f"The reference {names[reference.key]} was not measured ({reference.status}), so"
             " nothing can be compared with it."
         )
     if not others:
         return _one(reference, names)
-    judged = [row for row in others if row.speedup is not None]
-    said = _pair(judged[0], document, names) if len(others) == len(judged) == 1 else None
-    if said is None:
-        said = _many(judged, document, names)
-    return " ".join([*said, *_failed(others, names), *_to_conclude(judged, document)])
+    epochs = [row for row in others if row.speedup is not None]
+    steps = [row for row in others if row.speedup is None and row.step_speedup is not None]
+    if reference.epoch_time_s is None:
+        said = [_no_epoch([reference], names)]
+    elif len(others) == len(epochs) == 1:
+        said = _pair(epochs[0], document, names)
+    else:
+        said = [] if steps and not epochs else _many(epochs, document, names)
+    said += _steps(steps, document, names)
+    return " ".join([*said, *_failed(others, names), *_to_conclude([*epochs, *steps], document)])
 
 
 def _one(row: Row, names: dict[str, str]) -> str:
-    assert row.epoch_time_s is not None
+    rate = f"{units.rate(row.samples_per_sec)} samples/s"
+    if row.epoch_time_s is None:
+        assert row.step_time_s is not None
+        step = units.seconds(row.step_time_s.median)
+        return f"{names[row.key]} takes a step in {step} ({rate}). {_no_epoch([row], names)}"
     unit = units.time_unit([row.epoch_time_s.value])
     half = row.epoch_time_s.half_width
     epoch = units.with_error(row.epoch_time_s.value / unit[0], half and half / unit[0])
-    return (
-        f"{names[row.key]} trains an epoch in {epoch} {unit[1]}"
-        f" ({units.rate(row.samples_per_sec)} samples/s)."
-    )
+    return f"{names[row.key]} trains an epoch in {epoch} {unit[1]} ({rate})."
 
 
 def _pair(row: Row, document: Document, names: dict[str, str]) -> list[str]:
@@ -89,10 +95,10 @@ def _pair(row: Row, document: Document, names: dict[str, str]) -> list[str]:
     return said + _memory(row, document)
 
 
-def _many(judged: Sequence[Row], document: Document, names: dict[str, str]) -> list[str]:
+def _many(compared: Sequence[Row], document: Document, names: dict[str, str]) -> list[str]:
     reference = document.rows[0]
     by_outcome: dict[str, list[Row]] = {}
-    for row in sorted(judged, key=_value, reverse=True):
+    for row in sorted(compared, key=_value, reverse=True):
         assert row.speedup is not None
         by_outcome.setdefault(row.speedup.outcome, []).append(row)
     faster = by_outcome.pop("faster", [])
@@ -116,12 +122,46 @@ def _many(judged: Sequence[Row], document: Document, names: dict[str, str]) -> l
     return said
 
 
+def _steps(rows: Sequence[Row], document: Document, names: dict[str, str]) -> list[str]:
+    """What is left to compare where a part of an epoch was lost, of the row or of the reference."""
+    reference = document.rows[0]
+    lost = [row for row in rows if row.epoch_time_s is None]
+    said = [_no_epoch(lost, names)] if lost else []
+    for row in rows:
+        by = row.step_speedup
+        assert by is not None
+        this, that = f"{names[row.key]}'s steps", f"{names[reference.key]}'s"
+        value, interval = units.ratio_interval(by.value, by.low, by.high)
+        shown = f"{value} as fast {interval}".rstrip()
+        told = {
+            "faster": f"{this} are {value} as fast as {that} {interval}".rstrip() + ":",
+            "slower": f"{this} are slower than {that}: {shown},",
+            "same": (
+                f"{this} and {that} take the same time, within {units.share(SAME_WITHIN)}: {shown},"
+            ),
+        }.get(by.outcome, f"Whether {this} are faster than {that} is not settled: {shown},")
+        rates = f"{units.rate(row.samples_per_sec)} instead of"
+        said.append(f"{told} {rates} {units.rate(reference.samples_per_sec)} samples/s.")
+    return said
+
+
+def _no_epoch(rows: Sequence[Row], names: dict[str, str]) -> str:
+    listed = ", ".join(names[row.key] for row in rows)
+    return f"No epoch of {listed} could be forecast: the notes say why."
+
+
 def _failed(others: Sequence[Row], names: dict[str, str]) -> list[str]:
-    lost = [row for row in others if row.speedup is None]
+    lost = [row for row in others if row.speedup is None and row.step_speedup is None]
     if not lost:
         return []
-    listed = ", ".join(f"{names[row.key]} ({row.status})" for row in lost)
+    listed = ", ".join(f"{names[row.key]} ({_why_not(row)})" for row in lost)
     return [f"Not compared: {listed}; the notes say why."]
+
+
+def _why_not(row: Row) -> str:
+    if row.status != "ok":
+        return row.status
+    return "never timed beside the reference" if row.epoch_time_s else "only its steps were timed"
 
 
 def _memory(row: Row, document: Document) -> list[str]:
@@ -137,18 +177,24 @@ def _memory(row: Row, document: Document) -> list[str]:
     ]
 
 
-def _to_conclude(judged: Sequence[Row], document: Document) -> list[str]:
+def _to_conclude(compared: Sequence[Row], document: Document) -> list[str]:
     """What to run where the intervals left something open."""
-    unsettled = [r for r in judged if r.speedup is not None and r.speedup.outcome == "inconclusive"]
+    unsettled = [
+        (row, by)
+        for row in compared
+        if (by := judged_by(row)) is not None and by.outcome == "inconclusive"
+    ]
     if not unsettled or not document.complete:
         return []
-    fewest = min(row.generations for row in unsettled)
+    # a row that lost its epochs has no generation with one
+    made = document.method.get("generations") or 0
+    fewest = min(row.generations or made for row, _ in unsettled)
     if fewest < MIN_GENERATIONS:
         said = f"An interval needs {MIN_GENERATIONS} generations, and there were {fewest}"
         if any(note.code == "too_few_generations" for note in document.warnings):
             return [f"{said}."]
         return [f"{said}: {_with_flag(document.command, '--generations', MIN_GENERATIONS)}"]
-    factor = max(_budget_factor(row.speedup) for row in unsettled if row.speedup is not None)
+    factor = max(_budget_factor(by) for _, by in unsettled)
     if any(word.startswith("--generations") for word in _words(document.command)):
         wanted = math.ceil(fewest * factor)
         return [f"To conclude: {_with_flag(document.command, '--generations', wanted)}"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from perfkit.document import Document, Row
 from perfkit.report.columns import plain
+from perfkit.report.phases import in_order
 from perfkit.report.runs import Run
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ def frame(runs: Sequence[Run]) -> pd.DataFrame:
     """
     import pandas as pd
 
+    held = _held([row for run in runs for row in run.document.rows])
     lines = [
-        {"run": plain(run.name), **_of_document(run.document), **_of_row(row)}
+        {"run": plain(run.name), **_of_document(run.document), **_of_row(row, held)}
         for run in runs
         for row in run.document.rows
     ]
@@ -85,13 +87,24 @@ def _of_document(document: Document) -> dict[str, Cell]:
     return head | _flat("base_", document.base)
 
 
-def _of_row(row: Row) -> dict[str, Cell]:
+def _held(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """What the mappings of all rows hold: the columns of one stand together, phases as they happen."""
+    found = {
+        name: list(dict.fromkeys(key for row in rows for key in getattr(row, name)))
+        for name in _PREFIXES
+    }
+    return found | {"phases_s": in_order(found["phases_s"])}
+
+
+def _of_row(row: Row, held: Mapping[str, Sequence[str]]) -> dict[str, Cell]:
     cells: dict[str, Cell] = {}
     for field in fields(row):
         name, value = field.name, getattr(row, field.name)
         if name in _PREFIXES:
             before, after = _PREFIXES[name]
-            cells |= {f"{before}{plain(key)}{after}": _cell(v) for key, v in value.items()}
+            for key in held[name]:
+                head = f"{before}{plain(key)}{after}"
+                cells[head] = _cell(value[key]) if key in value else cells.get(head)
         elif name in _PARTS:
             cells |= {shown: getattr(value, part, None) for shown, part in _PARTS[name].items()}
         elif name == "notes":

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from perfkit.stats import CONFIDENCE, MIN_GENERATIONS, t_quantile
+from perfkit.stats import EARLY_END_CONFIDENCE, MIN_GENERATIONS, t_quantile
 
 PALINDROMES = (1, 2, 3, 4)
 FIRST_PALINDROMES = 2
@@ -72,5 +72,5 @@ def half_width(generations: int, palindromes: int, within: float, between: float
     """Expected half-width of the interval of a log ratio; infinite below two generations."""
     if generations < 2:
         return math.inf
-    t = t_quantile(CONFIDENCE, generations - 1)
+    t = t_quantile(EARLY_END_CONFIDENCE, generations - 1)
     return t * math.sqrt((between + within / palindromes) / generations)

@@ -10,6 +10,7 @@ from perfkit.engine.plan import RowPlan
 from perfkit.engine.results import BlockResult, GenerationResult, ProcessResult
 from perfkit.stats import median
 from perfkit.study.forecast import without_periodic_s
+from perfkit.study.lost import lost_notes
 
 UNSTEADY_SHARE = 0.25
 """Part of a row's blocks that may be unsteady before it is worth a note."""
@@ -25,7 +26,7 @@ def row_notes(
     """Return the notes of a row.
 
     Args:
-        blocks: its measured blocks.
+        blocks: its measured blocks, of the arm that trains as an epoch does.
         loss: distance to FP32's losses and the tolerance of that.
         finished: its processes that finished.
     """
@@ -47,10 +48,14 @@ def row_notes(
     if finished and finished[-1].effective.get("bf16") == "emulated":
         text = "bfloat16 is emulated: this CPU has no instructions for it"
         notes.append(Note(code="emulated_bf16", text=text))
+    notes += lost_notes(finished)
     notes += _real_epochs(row, finished)
     far, limit = loss.get("distance"), loss.get("tolerance")
     if far is not None and limit is not None and far > limit:
-        text = f"losses are {far:.1%} from FP32's, whose own seeds differ by {limit:.1%}"
+        text = (
+            f"losses are {_share(far)} from FP32's, and rounding in this precision explains"
+            f" {_share(limit)}"
+        )
         notes.append(Note(code="loss_differs", text=text))
     return tuple(notes)
 
@@ -70,3 +75,8 @@ def _real_epochs(row: RowPlan, finished: list[ProcessResult]) -> list[Note]:
         f" {abs(error):.1%} {'above' if error > 0 else 'below'}"
     )
     return [Note(code="full_epoch", text=text)]
+
+
+def _share(value: float) -> str:
+    """A share of any size: tolerances of FP32 itself are millionths."""
+    return f"{value:.1%}" if value >= 0.001 else f"{100 * value:.1g} %"

@@ -15,21 +15,21 @@ from perfkit.config import RunConfig
 from perfkit.document import Speedup
 from perfkit.engine.plan import RowPlan
 from perfkit.engine.results import GenerationResult, ProcessResult
-from perfkit.stats import outcome, ratio_interval
-from perfkit.study.forecast import epoch_parts_s, mean_step_s
+from perfkit.stats import CONFIDENCE, outcome, ratio_interval
+from perfkit.study.forecast import epoch_parts_s, mean_step_s, real_blocks
 
 Measure = Callable[[ProcessResult, RunConfig], float | None]
 
 
 def epoch_s(process: ProcessResult, config: RunConfig) -> float | None:
-    """Forecast seconds of an epoch; None when the process timed no steps."""
+    """Forecast seconds of an epoch; None when the process has no forecast."""
     parts = epoch_parts_s(process, config)
     return None if parts is None else sum(parts.values())
 
 
 def sample_s(process: ProcessResult, config: RunConfig) -> float | None:
     """Seconds of a step per sample: comparable across batch sizes."""
-    blocks = [block for block in process.blocks if block.arm == "real"]
+    blocks = real_blocks([process])
     samples = sum(block.samples for block in blocks) / max(1, sum(b.steps for b in blocks))
     return mean_step_s(blocks) / samples if blocks and samples else None
 
@@ -54,14 +54,20 @@ def speedup(
     reference: RowPlan,
     results: Sequence[GenerationResult],
     measure: Measure = epoch_s,
+    *,
+    confidence: float = CONFIDENCE,
 ) -> Speedup | None:
-    """Judge a row against the reference; None without a single generation of both."""
+    """Judge a row against the reference; None without a single generation of both.
+
+    Args:
+        confidence: of Student's t; the study says which, see `perfkit.stats`.
+    """
     if row.key == reference.key:
         return Speedup(value=1.0, low=1.0, high=1.0, outcome="reference")
     logs = log_ratios(row, reference, results, measure)
     if not logs:
         return None
-    interval = ratio_interval(logs)
+    interval = ratio_interval(logs, confidence)
     judged = outcome(interval, len(logs))
     return Speedup(value=interval.value, low=interval.low, high=interval.high, outcome=judged)
 
@@ -79,7 +85,7 @@ def variances(
     counts: list[int] = []
     for result in results:
         ours, theirs = result.process(row.key), result.process(reference.key)
-        if ours is None or theirs is None:
+        if ours is None or theirs is None or ours.status != "ok" or theirs.status != "ok":
             continue
         logs = _by_palindrome(ours, theirs)
         if not logs:
@@ -97,8 +103,9 @@ def variances(
 
 def _by_palindrome(ours: ProcessResult, theirs: ProcessResult) -> list[float]:
     def steps(process: ProcessResult) -> dict[int, float]:
-        numbers = {block.palindrome for block in process.blocks}
-        return {n: mean_step_s([b for b in process.blocks if b.palindrome == n]) for n in numbers}
+        blocks = real_blocks([process])
+        numbers = {block.palindrome for block in blocks}
+        return {n: mean_step_s([b for b in blocks if b.palindrome == n]) for n in numbers}
 
     this, that = steps(ours), steps(theirs)
     return [math.log(that[n] / this[n]) for n in sorted(this.keys() & that.keys())]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from perfkit.document import Row, Spread, Status
+from perfkit.document import Row, Status
 from perfkit.engine.plan import RowPlan
 from perfkit.engine.results import BlockResult, GenerationResult, ProcessResult
-from perfkit.stats import mean_interval, median, quantile
-from perfkit.study.forecast import epoch_parts_s
-from perfkit.study.losses import distance, tolerance
+from perfkit.stats import CONFIDENCE, mean_interval, median
+from perfkit.study.forecast import epoch_parts_s, real_blocks
+from perfkit.study.losses import held_against_fp32
+from perfkit.study.lost import reasons
 from perfkit.study.matrix import fp32_twin
+from perfkit.study.means import most, per_step, per_step_value, phases, spread, startup_s
 from perfkit.study.notes import row_notes
 from perfkit.study.ratios import epoch_s, log_ratios, sample_s, speedup
 
@@ -22,16 +24,25 @@ Averages = Mapping[str, tuple[dict[str, float | None], dict[str, str]]]
 
 
 def make_rows(
-    planned: Sequence[RowPlan], results: Sequence[GenerationResult], telemetry: Averages
+    planned: Sequence[RowPlan],
+    results: Sequence[GenerationResult],
+    telemetry: Averages,
+    *,
+    confidence: float = CONFIDENCE,
 ) -> tuple[Row, ...]:
-    """Return one Row per planned row, in order; the first is the reference."""
-    return tuple(_row(row, planned, results, telemetry.get(row.key, ({}, {}))) for row in planned)
+    """Return one Row per planned row, in order; the first is the reference.
+
+    Args:
+        confidence: of Student's t, for every interval.
+    """
+    return tuple(
+        _row(row, planned, results, telemetry.get(row.key, ({}, {})), confidence) for row in planned
+    )
 
 
 def windows(row: RowPlan, results: Sequence[GenerationResult]) -> list[tuple[int, int]]:
     """Return (start_ns, end_ns) of every measured block of a row."""
-    blocks = _blocks(processes_of(row, results))
-    return [(block.start_ns, block.end_ns) for block in blocks]
+    return [(b.start_ns, b.end_ns) for b in real_blocks(processes_of(row, results))]
 
 
 def processes_of(row: RowPlan, results: Sequence[GenerationResult]) -> list[ProcessResult]:
@@ -44,29 +55,32 @@ def _row(
     planned: Sequence[RowPlan],
     results: Sequence[GenerationResult],
     telemetry: tuple[dict[str, float | None], dict[str, str]],
+    confidence: float,
 ) -> Row:
     reference = planned[0]
     every = processes_of(row, results)
     finished = [p for p in every if p.status == "ok"]
-    blocks = _blocks(finished)
+    blocks = real_blocks(finished)
     status, message = _status(every, results, row)
-    unavailable = dict(telemetry[1])
-    parts = _mean_parts(row, finished)
     epochs = [e for p in finished if (e := epoch_s(p, row.config)) is not None]
-    times = [t for block in blocks for t in block.step_times_s]
     samples_per_sec = _samples_per_sec(blocks)
-    memory = _most(p.memory for p in finished)
+    memory = most(p.memory for p in finished)
     examined = next((p.examined for p in finished if p.examined), {})
-    for process in finished:
-        unavailable |= process.unavailable
     achieved = _achieved(examined, samples_per_sec)
+    phases_s, phases_clock = phases(blocks)
+
+    def judged(measure: Any) -> Any:
+        return speedup(row, reference, results, measure, confidence=confidence)
+
     values: dict[str, Any] = {
-        "epoch_time_s": mean_interval(epochs) if epochs else None,
-        "step_time_s": _spread(times),
-        "exposed_wait_s": _mean(b.exposed_wait_s for b in blocks),
+        "epoch_time_s": mean_interval(epochs, confidence) if epochs else None,
+        "step_time_s": spread([t for block in blocks for t in block.step_times_s]),
+        "exposed_wait_s": per_step_value(blocks, lambda b: b.exposed_wait_s),
+        "not_ready_share": per_step_value(blocks, lambda b: b.not_ready_share),
+        "run_delay_s": per_step_value(blocks, lambda b: b.run_delay_s),
         "samples_per_sec": samples_per_sec,
-        "speedup": speedup(row, reference, results) if epochs else None,
-        "step_speedup": speedup(row, reference, results, sample_s) if epochs else None,
+        "speedup": judged(epoch_s) if epochs else None,
+        "step_speedup": judged(sample_s) if blocks else None,
         "peak_allocated_bytes": memory.get("peak_allocated_bytes"),
         "peak_reserved_bytes": memory.get("peak_reserved_bytes"),
         "peak_rss_bytes": memory.get("peak_rss_bytes"),
@@ -77,10 +91,12 @@ def _row(
         "flops_per_sample": examined.get("flops_per_sample"),
         "overhead_share": _overhead(blocks),
     }
+    unavailable = telemetry[1] | reasons(finished)
     for name, value in values.items():
-        if value is None:
-            reason = unavailable.get(name)
-            unavailable[name] = reason or _why_missing(name, status, every, unavailable)
+        if value is not None:
+            unavailable.pop(name, None)
+        elif name not in unavailable:
+            unavailable[name] = _why_missing(name, status, every, unavailable)
     loss = _loss(row, planned, results)
     return Row(
         key=row.key,
@@ -88,16 +104,17 @@ def _row(
         variant=row.variant,
         status=status,
         message=message,
-        epoch_parts_s=parts,
-        phases_s=_weighted(blocks, lambda b: b.phases_s),
+        epoch_parts_s=_mean_parts(row, finished),
+        phases_s=phases_s,
+        phases_clock=phases_clock,
         memory=memory,
         telemetry=telemetry[0],
-        startup_s=_medians(p.startup_s for p in finished),
-        compile_break_even_epochs=_break_even(row, reference, results),
-        loader=dict(_weighted(blocks, lambda b: b.loader)),
+        startup_s=startup_s(every),
+        compile_break_even_epochs=_break_even(row, reference, results, confidence),
+        loader=dict(per_step(blocks, lambda b: b.loader)),
         loss=loss,
         effective=finished[-1].effective if finished else {},
-        generations=len(epochs),
+        generations=sum(bool(real_blocks([p])) for p in finished),
         steps_measured=sum(b.steps for b in blocks),
         generation_epoch_time_s=tuple(epochs),
         generation_speedup=tuple(math.exp(v) for v in log_ratios(row, reference, results, epoch_s)),
@@ -106,10 +123,6 @@ def _row(
         unavailable=unavailable,
         **values,
     )
-
-
-def _blocks(processes: Iterable[ProcessResult]) -> list[BlockResult]:
-    return [b for p in processes for b in p.blocks if b.arm == "real"]
 
 
 def _status(
@@ -133,44 +146,9 @@ def _mean_parts(row: RowPlan, finished: list[ProcessResult]) -> dict[str, float]
     return {name: fmean(parts.get(name, 0.0) for parts in each) for name in names}
 
 
-def _spread(times: list[float]) -> Spread | None:
-    if not times:
-        return None
-    return Spread(median=median(times), p10=quantile(times, 0.1), p90=quantile(times, 0.9))
-
-
 def _samples_per_sec(blocks: list[BlockResult]) -> float | None:
     wall_s = sum(b.wall_s for b in blocks)
     return sum(b.samples for b in blocks) / wall_s if wall_s else None
-
-
-def _weighted(blocks: list[BlockResult], pick: Any) -> dict[str, float]:
-    """Mean of per-step (or per-batch) values over blocks, weighted by their steps."""
-    sums: dict[str, float] = {}
-    steps: dict[str, int] = {}
-    for block in blocks:
-        for name, value in pick(block).items():
-            sums[name] = sums.get(name, 0.0) + value * block.steps
-            steps[name] = steps.get(name, 0) + block.steps
-    return {name: sums[name] / steps[name] for name in sums}
-
-
-def _most(each: Iterable[Mapping[str, int | None]]) -> dict[str, int | None]:
-    found: dict[str, int | None] = {}
-    for memory in each:
-        for name, value in memory.items():
-            known = found.get(name)
-            found[name] = value if known is None else max(known, value or 0)
-    return found
-
-
-def _medians(each: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Median of each one-time cost over processes."""
-    values: dict[str, list[float]] = {}
-    for startup in each:
-        for name, value in startup.items():
-            values.setdefault(name, []).append(value)
-    return {name: median(found) for name, found in values.items()}
 
 
 def peak_memory(memory: Mapping[str, int | None]) -> int | None:
@@ -184,7 +162,7 @@ def _memory_ratio(
 ) -> float | None:
     def peak(of: RowPlan) -> int | None:
         finished = [p for p in processes_of(of, results) if p.status == "ok"]
-        return peak_memory(_most(p.memory for p in finished))
+        return peak_memory(most(p.memory for p in finished))
 
     ours, theirs = peak(row), peak(reference)
     return ours / theirs if ours and theirs else None
@@ -205,44 +183,33 @@ def _overhead(blocks: list[BlockResult]) -> float | None:
 
 
 def _break_even(
-    row: RowPlan, reference: RowPlan, results: Sequence[GenerationResult]
+    row: RowPlan, reference: RowPlan, results: Sequence[GenerationResult], confidence: float
 ) -> float | None:
-    """Epochs until a compiled row's longer first step is paid back by its shorter epochs.
+    """Epochs until a compiled row's longer first step, with a cold cache, is paid back by its shorter epochs.
 
     None when it compiles nothing, or when its epochs are not faster.
     """
-    judged = speedup(row, reference, results)
-    if not any(name == "compile" for name, _ in row.config.variants) or judged is None:
+    judged = speedup(row, reference, results, confidence=confidence)
+    if not any(name == "compile" for name, _ in row.config.variants):
         return None
-    ours = [p for p in processes_of(row, results) if p.status == "ok"]
+    if judged is None or judged.outcome != "faster":
+        return None
     theirs = [p for p in processes_of(reference, results) if p.status == "ok"]
-    if judged.outcome != "faster" or not ours or not theirs:
+    ours_s = startup_s(processes_of(row, results)).get("first_step_cold")
+    theirs_s = [p.startup_s["first_step"] for p in theirs if "first_step" in p.startup_s]
+    if ours_s is None or not theirs_s:
         return None
-    # the first process compiled with whatever cache there was; later ones find it warm
-    first = ours[0].startup_s["first_step"] - median([p.startup_s["first_step"] for p in theirs])
     epoch = median([e for p in theirs if (e := epoch_s(p, reference.config)) is not None])
-    saved = epoch * (1 - 1 / judged.value)
-    return max(0.0, first) / saved
+    return max(0.0, ours_s - median(theirs_s)) / (epoch * (1 - 1 / judged.value))
 
 
 def _loss(
     row: RowPlan, planned: Sequence[RowPlan], results: Sequence[GenerationResult]
 ) -> dict[str, float | None]:
     twin = fp32_twin(row, planned)
-    if twin is None:
+    if twin is None or twin.key == row.key:
         return {}
-    ours, theirs = _traces(row, results), _traces(twin, results)
-    if not ours or not theirs:
-        return {}
-    return {"distance": distance(ours[0], theirs[0]), "tolerance": tolerance(theirs)}
-
-
-def _traces(row: RowPlan, results: Sequence[GenerationResult]) -> list[list[float]]:
-    for process in processes_of(row, results):
-        traces = process.examined.get("losses") or {}
-        if traces:
-            return [traces[seed] for seed in sorted(traces, key=int)]
-    return []
+    return held_against_fp32(row, twin, processes_of(row, results), processes_of(twin, results))
 
 
 def _why_missing(
@@ -260,8 +227,3 @@ def _why_missing(
     if name == "mfu" and "flops_per_sample" not in known:
         return "unknown_peak"
     return "no_data"
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    present = [v for v in values if v is not None]
-    return fmean(present) if present else None

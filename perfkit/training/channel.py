@@ -28,6 +28,7 @@ class Channel:
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
+        self._mid_line = False
         self._replies = os.dup(1)
         os.set_inheritable(self._replies, False)
         os.dup2(2, 1)
@@ -44,13 +45,20 @@ class Channel:
         return self._commands.get()
 
     def reply(self, message: dict[str, Any]) -> None:
-        """Send one reply; an engine that is gone is no error here."""
+        """Send one reply; an engine that is gone is no error here.
+
+        A signal handler may raise in the middle of it; the next reply then begins a line of its own.
+        """
         data = pack_reply(message)
+        if self._mid_line:
+            data = b"\n" + data
+        self._mid_line = True
         try:
             while data:
                 data = data[os.write(self._replies, data) :]
         except OSError:
             self._end()
+        self._mid_line = False
 
     def _listen(self) -> None:
         # not sys.stdin: a thread inside its lock aborts the interpreter's shutdown

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import multiprocessing
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from perfkit.runfolder import RunFolder
-from perfkit.training import arms, edges, losses
-from perfkit.training.failures import BadLoss, classify
-from perfkit.training.loop import Loop, split
+from perfkit.training import arms, losses
+from perfkit.training.blocks import LEAST_STEPS, ArmBlocks
+from perfkit.training.edges import Edges
+from perfkit.training.loop import Loop
+from perfkit.training.parts import Parts
 from perfkit.training.probe import ceilings, flops, memory, peaks, worker
 from perfkit.training.probe.clocks import CudaDevice
 from perfkit.training.probe.device import (
@@ -24,10 +25,8 @@ from perfkit.training.probe.device import (
     synchronize,
 )
 from perfkit.training.probe.recorder import Recorder
+from perfkit.training.probe.steps import marking_period
 from perfkit.training.setup import BatchOrder, Training, make_loader
-
-PHASE_EVERY_ON_CUDA = 8
-"""Steps between two whose phases are marked on the device: keeps our events under 1 µs of most steps."""
 
 
 class Commands:
@@ -42,13 +41,14 @@ class Commands:
         self.recorder = Recorder(
             rank.steps,
             device=CudaDevice(self.training.device) if on_cuda else None,
-            phase_every=PHASE_EVERY_ON_CUDA if on_cuda else 1,
         )
         self.loop = Loop(self.training, self.recorder, rank.steps)
         self._worker_records = worker.install(rank.loader)
         self._order = BatchOrder(self.config)
         loader = make_loader(self.config, self.training.workload, self._order)
-        self._arms = arms.make(loader)
+        self._arms = arms.make(loader, rank.loader)
+        self._arm_blocks = ArmBlocks(self.loop, self._real, self.config.queue_capacity)
+        self._edges = Edges(self.loop, self._real, loader, self._order, str(folder.path))
         self._of_workers = memory.host_memory()
 
     def close(self) -> None:
@@ -78,11 +78,13 @@ class Commands:
         first = self._real.next()
         first_batch_s = time.perf_counter() - begin
         begin = time.perf_counter()
-        self.loop.train_on(*self.training.to_device(split(first)))
+        self.loop.train_on(self.training.to_device(first))
         synchronize(self.training.device)
         first_step_s = time.perf_counter() - begin
         self.loop.check_loss()
         step_s = self.loop.warm_up(self._real, seconds, steps=min(self.config.queue_capacity, 32))
+        self._check_recorded()
+        self.recorder.phase_every = marking_period(step_s)
         workers = [child.pid for child in multiprocessing.active_children() if child.pid]
         # now, while they live: those that do not persist are gone at the edges
         self._of_workers = memory.host_memory(workers)
@@ -95,41 +97,67 @@ class Commands:
                 "first_step": first_step_s,
             },
             "step_s": step_s,
+            "phase_every": self.recorder.phase_every,
             "cold": cold,
             "effective": effective_precision(self.training.device.type) | self.training.effective(),
         }
 
-    def do_block(self, block: int, arm: str, steps: int) -> dict[str, Any]:
-        """Time one block of an arm."""
+    def do_block(
+        self, block: int, arm: str, steps: int | None = None, seconds: float | None = None
+    ) -> dict[str, Any]:
+        """Time one block of an arm: so many steps, or, beside other arms, so many seconds.
+
+        An arm that cannot be had answers with a `result` of null and why.
+        """
         source = self._arms[arm]
-        drained = (source.drain_s, source.drained) if isinstance(source, arms.Replay) else (0.0, 0)
-        own_ns = self.recorder.own_ns
-        steps_before = self.recorder.steps
-        result = self.loop.block(block, source, steps)
-        answer = asdict(result)
+        own_ns, steps_before = self.recorder.own_ns, self.recorder.steps
+        of_arm: dict[str, Any] = {}
+        try:
+            if seconds is None:
+                result = self.loop.block(block, source, steps or LEAST_STEPS)
+            else:
+                found = self._arm_blocks.time(block, source, seconds)
+                result = found.block
+                of_arm = {k: v for k, v in asdict(found).items() if k != "block"}
+        except arms.BatchesChanged:
+            reason = {arm: "batches_changed"}
+            return {"block": block, "arm": arm, "result": None, "unavailable": reason}
+        self._check_recorded()
+        answer = asdict(result) | of_arm
         answer["loss"] = None if math.isnan(result.loss) else result.loss
-        made = self.recorder.steps - steps_before
-        answer["own_s"] = (self.recorder.own_ns - own_ns) * 1e-9 * result.steps / max(made, 1)
-        if isinstance(source, arms.Replay):
-            answer["drain_s"] = source.drain_s - drained[0]
-            answer["drained"] = source.drained - drained[1]
+        made = max(self.recorder.steps - steps_before, 1)
+        answer["own_s"] = (self.recorder.own_ns - own_ns) * 1e-9 * result.steps / made
         return {"block": block, "arm": arm, "result": answer}
 
+    def _check_recorded(self) -> None:
+        """What was not written down was not measured."""
+        if self.recorder.failure is not None:
+            raise self.recorder.failure
+
     def do_edges(self) -> dict[str, Any]:
-        """Time the edges of an epoch, then read the peaks of memory."""
-        of_workers = self._of_workers
-        found = edges.measure(self.loop, self._real, self._order, str(self._folder.path))
+        """Time the edges of an epoch, then read the peaks of memory; each can be lost alone."""
+        parts = Parts()
+        found = self._edges.measure(parts)
+        used = parts.measure("memory", self._memory)
+        values, missing = used or ({}, {})
+        answer = parts.answer()
+        answer["unavailable"] |= missing
+        return {"edges": found, "memory": values, **answer}
+
+    def _memory(self) -> tuple[dict[str, int | None], dict[str, str]]:
         of_device, of_host = memory.device_memory(self.training.device), memory.host_memory()
+        of_workers = self._of_workers
         pss = {"workers_pss_bytes": of_workers.values["workers_pss_bytes"]}
-        return {
-            "edges": found,
-            "memory": of_device.values | of_host.values | pss,
-            "unavailable": of_device.unavailable | of_host.unavailable | of_workers.unavailable,
-        }
+        return (
+            of_device.values | of_host.values | pss,
+            of_device.unavailable | of_host.unavailable | of_workers.unavailable,
+        )
 
     def do_epoch(self) -> dict[str, Any]:
         """Run one real epoch, for the forecast to be held against."""
-        return {"epoch_s": edges.real_epoch(self.loop, str(self._folder.path))}
+        parts = Parts()
+        epoch_s = parts.measure("full_epoch", self._edges.real_epoch, self._edges.recover)
+        return {"epoch_s": epoch_s, **parts.answer()}
 
     def do_try(self, steps: int) -> dict[str, Any]:
         """Run a few steps, to see whether they fit into memory."""
@@ -138,56 +166,58 @@ class Commands:
         used = memory.device_memory(self.training.device).values | memory.host_memory().values
         return {"memory": used}
 
-    def do_examine(self, seeds: list[int]) -> dict[str, Any]:
-        """Losses by seed, FLOPs per sample, and the device's ceilings for this precision.
+    def do_examine(self, seed: int, perturbations: list[float]) -> dict[str, Any]:
+        """Losses, FLOPs per sample, and the device's ceilings for this precision; each can be lost alone.
 
-        Each needs memory that training does not: where there is none left it goes without.
+        Args:
+            seed: of the weights and the data of the losses.
+            perturbations: relative sizes at which FP32's arithmetic is perturbed, to see its losses spread.
         """
         training = self.training
         dtype = training.autocast_dtype or torch.float32
+        parts = Parts()
+        # before the losses, which leave the model without its dropout
+        flops_per_sample = parts.measure(
+            "flops_per_sample", lambda: self._flops(parts), self._edges.recover
+        )
+        traces: dict[str, list[float]] = {}
+        perturbed: dict[str, list[list[float]]] = {}
+
+        def trace() -> None:
+            traces[str(seed)] = losses.trace(self.loop, seed)
+            for size in perturbations:
+                perturbed[repr(size)] = losses.perturbed(self.loop, seed, size)
+
+        parts.measure("losses", trace, self._edges.recover)
         info = device_info(self.config.device)
-        unavailable: dict[str, str] = {}
-
-        def kept(name: str, measure: Callable[[], Any]) -> Any:
-            try:
-                return measure()
-            except Exception as error:
-                if classify(error)[0] != "oom":
-                    raise
-                unavailable[name] = "no_memory"
-                return None
-
-        traces = kept("losses", lambda: {str(seed): self._trace(seed) for seed in seeds})
-        counted = kept("flops_per_sample", self._flops)
-        if counted is not None and counted.reason is not None:
-            unavailable["flops_per_sample"] = counted.reason
         return {
-            "losses": traces or {},
-            "flops_per_sample": None if counted is None else counted.per_sample,
-            "gemm_flops_per_sec": kept(
+            "losses": traces,
+            "perturbed": perturbed,
+            "flops_per_sample": flops_per_sample,
+            "gemm_flops_per_sec": parts.measure(
                 "gemm_ceiling_share", lambda: ceilings.gemm_flops_per_sec(training.device, dtype)
             ),
-            "copy_bytes_per_sec": kept(
+            "copy_bytes_per_sec": parts.measure(
                 "copy_bytes_per_sec", lambda: ceilings.copy_bytes_per_sec(training.device)
             ),
             "peak_flops_per_sec": peaks.peak_flops(info.name, self._peak_precision(dtype)),
-            "unavailable": unavailable,
+            **parts.answer(),
         }
 
-    def _trace(self, seed: int) -> list[float]:
-        trace = losses.trace(self.loop, seed)
-        bad = next((n for n, loss in enumerate(trace) if not math.isfinite(loss)), None)
-        if bad is not None:
-            raise BadLoss(
-                f"the loss is {trace[bad]} after {bad} updates from the weights of seed {seed}"
-            )
-        return trace
-
-    def _flops(self) -> flops.Flops:
-        self._real.start()
-        batch = self._real.next()
-        self._real.close()
-        return flops.training_flops(self.training.model, self.training.loss, batch)
+    def _flops(self, parts: Parts) -> int | None:
+        workload = self.training.workload
+        counted = flops.training_flops(
+            self.training.model,
+            self._edges.first_batch(),
+            samples=self._order.size,
+            loss=self.training.loss,
+            step=workload.step,
+        )
+        if counted.reason == flops.NOTHING_TO_COUNT:
+            parts.missing("flops_per_sample", "no_data")
+        elif counted.reason is not None:
+            parts.missing("flops_per_sample", "not_supported", counted.reason)
+        return counted.per_sample
 
     def do_quit(self) -> dict[str, Any]:
         """Close what is open."""

@@ -5,6 +5,8 @@ epoch_start   `iter(loader)`, the first batch and the filling of the queue, as w
 partial_batch the last step of an epoch whose samples are no multiple of the batch size
 evaluation    the workload's evaluation, with its own loader
 periodic      metrics, plots: one run of each
+
+Each is lost alone: what one of them leaves half-way is put in order before the next.
 """
 
 from __future__ import annotations
@@ -17,10 +19,18 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from perfkit.records import EVALUATION, PERIODIC
 from perfkit.training.arms import Real
-from perfkit.training.loop import Loop, split
+from perfkit.training.loop import Loop
+from perfkit.training.parts import Parts
 from perfkit.training.probe.device import synchronize
-from perfkit.training.setup import BatchOrder, ShuffledEpoch, Training, make_loader
+from perfkit.training.setup import (
+    BatchOrder,
+    ShuffledEpoch,
+    Training,
+    make_loader,
+    partial_batch,
+)
 
 TWICE_S = 20.0
 """An evaluation that is longer than this is not run twice to tell its set-up from the rest."""
@@ -49,81 +59,176 @@ class EpochContext:
         return make_loader(self._training.config, self._training.workload, None, dataset)
 
 
-def measure(loop: Loop, real: Real, order: BatchOrder, folder: str) -> dict[str, Any]:
-    """Time every edge once.
+class Edges:
+    """The edges of one training.
 
-    Returns:
-        `epoch_start` and `pass_steps` (the pass's wall seconds and how many steps it held),
-        `partial_batch`, `evaluation` in seconds, and `periodic`: by name, the seconds of a run
-        (`run_s`) and how many epochs lie between two (`every`). `set_up`: by name, what the first
-        evaluation or run took longer than the next, a cost that a run has once.
+    Args:
+        loader: the training set's, `real` is over it.
+        order: its batches.
+        folder: where evaluation and periodic work may write.
     """
-    training = loop.training
-    found: dict[str, Any] = _pass(loop, real, order)
-    if training.config.partial_batch:
-        found["partial_batch"] = _partial_batch(loop, real, training.config.partial_batch)
-    real.close()
-    context = EpochContext(training, folder)
-    set_up: dict[str, float] = {}
-    evaluate = training.workload.evaluate
-    if evaluate is not None:
-        wall_s, results, first_s = _twice(training.device, partial(evaluate, context))
-        context.results = dict(results)
-        found["evaluation"] = wall_s
-        set_up["evaluation"] = first_s - wall_s
-    found["periodic"] = {}
-    for task in training.workload.periodic:
-        if task.every:
-            wall_s, _, first_s = _twice(training.device, partial(task.run, context))
-            found["periodic"][task.name] = {"run_s": wall_s, "every": task.every}
-            set_up[task.name] = first_s - wall_s
-    found["set_up"] = {name: extra_s for name, extra_s in set_up.items() if extra_s > 0}
-    return found
 
+    def __init__(
+        self, loop: Loop, real: Real, loader: DataLoader[Any], order: BatchOrder, folder: str
+    ) -> None:
+        self._loop = loop
+        self._training = loop.training
+        self._real = real
+        self._loader: Any = loader
+        self._order = order
+        self._folder = folder
 
-def real_epoch(loop: Loop, folder: str) -> float:
-    """Time one epoch as a plain script runs it, evaluation included, periodic work not; seconds.
+    def measure(self, parts: Parts) -> dict[str, Any]:
+        """Time every edge once; what is lost is noted in `parts` and left out.
 
-    With a DataLoader of its own that shuffles and keeps the partial batch, and without the recorder: an
-    independent witness for the forecast. Workers that persist are started before, as in every epoch
-    but the first.
-    """
-    training = loop.training
-    config, workload = training.config, training.workload
-    order = ShuffledEpoch(config)
-    loader = make_loader(config, workload, order)
-    if loader.persistent_workers:
-        # to its end: what a pass leaves unfetched has to be made before the next can begin
-        order.batches = 1
-        for _ in loader:
-            pass
-        order.batches = None
-    context = EpochContext(training, folder)
-
-    def epoch() -> None:
-        for batch in loader:
-            loop.train_on(*training.to_device(split(batch)))
+        Returns:
+            `epoch_start` and `pass_steps` (the pass's wall seconds and how many steps it held),
+            `partial_batch`, `evaluation` in seconds, and `periodic`: by name, the seconds of a run
+            (`run_s`) and how many epochs lie between two (`every`). `set_up`: by name, what the first
+            evaluation or run took longer than the next, a cost that a run has once.
+        """
+        workload = self._training.workload
+        found: dict[str, Any] = parts.measure("epoch_start", self._pass, self.recover) or {}
+        samples = partial_batch(self._training.config, workload)
+        if samples:
+            once = partial(self._partial_batch, samples)
+            wall_s = parts.measure("partial_batch", once, self.recover)
+            if wall_s is not None:
+                found["partial_batch"] = wall_s
+        try:
+            self.rest()
+        except Exception:
+            # a worker that died since; without its iterator the loader is at rest, too
+            self.recover()
+        context = EpochContext(self._training, self._folder)
+        set_up: dict[str, float] = {}
         if workload.evaluate is not None:
-            workload.evaluate(context)
+            timed = parts.measure(
+                "evaluation", partial(self._evaluation, workload.evaluate, context), self.recover
+            )
+            if timed is not None:
+                found["evaluation"], set_up["evaluation"] = timed
+        found["periodic"] = {}
+        for task in workload.periodic:
+            if not task.every:
+                continue
+            run = self._as(PERIODIC, partial(task.run, context))
+            once_run = partial(_twice, self._training.device, run)
+            done = parts.measure(task.name, once_run, self.recover)
+            if done is not None:
+                wall_s, _, first_s = done
+                found["periodic"][task.name] = {"run_s": wall_s, "every": task.every}
+                set_up[task.name] = first_s - wall_s
+        found["set_up"] = {name: extra_s for name, extra_s in set_up.items() if extra_s > 0}
+        return found
 
-    wall_s, _ = _timed(training.device, epoch)
-    return wall_s
+    def real_epoch(self) -> float:
+        """Time one epoch as a plain script runs it, evaluation included, periodic work not; seconds.
 
+        With a DataLoader of its own that shuffles and keeps the partial batch, unless the workload drops
+        it, and without the recorder: an independent witness for the forecast. Workers that persist are
+        started before, as in every epoch but the first.
+        """
+        self.rest()
+        loop, training = self._loop, self._training
+        config, workload = training.config, training.workload
+        order = ShuffledEpoch(config, drop_last=workload.drop_last)
+        loader = make_loader(config, workload, order)
+        if loader.persistent_workers:
+            # to its end: what a pass leaves unfetched has to be made before the next can begin
+            order.batches = 1
+            for _ in loader:
+                pass
+            order.batches = None
+        context = EpochContext(training, self._folder)
 
-def _pass(loop: Loop, real: Real, order: BatchOrder) -> dict[str, Any]:
-    fewest, most = PASS_STEPS
-    steps = min(max(fewest, loop.training.config.queue_capacity + 2), most)
-    steps = min(steps, max(1, loop.training.config.steps_per_epoch))
-    order.batches = steps
-    real.start()
-    loop.run(real, steps)
-    begin = time.perf_counter()
-    _end_pass(real)
-    real.start()
-    loop.run(real, steps)
-    wall_s = time.perf_counter() - begin
-    order.batches = None
-    return {"epoch_start": wall_s, "pass_steps": steps}
+        def epoch() -> None:
+            for batch in loader:
+                loop.train_on(training.to_device(batch))
+            if workload.evaluate is not None:
+                workload.evaluate(context)
+
+        wall_s, _ = _timed(training.device, epoch)
+        return wall_s
+
+    def rest(self) -> None:
+        """Leave the training loader as the end of an epoch does: no batch is being made.
+
+        Workers that persist would otherwise go on filling the queue of an endless pass, and what is timed
+        next would share its cores with them.
+        """
+        if getattr(self._loader, "_iterator", None) is not None:
+            with self._order.limited(0):
+                self._real.start()
+                _end_pass(self._real)
+        self._real.close()
+
+    def first_batch(self) -> Any:
+        """The loader's first batch of a fresh pass, with the loader at rest afterwards."""
+        with self._order.limited(1):
+            self._real.start()
+            batch = self._real.next()
+            _end_pass(self._real)
+        self._real.close()
+        return batch
+
+    def recover(self) -> None:
+        """Put in order what a failure may have left half-way: a step, the loader, the model's mode."""
+        self._loop.recorder.end_step()
+        self._real.close()
+        # workers that persist may be dead, or in the middle of a pass: the next pass starts its own
+        self._loader._iterator = None
+        self._training.recover()
+
+    def _pass(self) -> dict[str, Any]:
+        fewest, most = PASS_STEPS
+        config = self._training.config
+        steps = min(max(fewest, config.queue_capacity + 2), most)
+        steps = min(steps, max(1, config.steps_per_epoch))
+        with self._order.limited(steps):
+            self._real.start()
+            self._loop.run(self._real, steps)
+            begin = time.perf_counter()
+            _end_pass(self._real)
+            self._real.start()
+            self._loop.run(self._real, steps)
+            wall_s = time.perf_counter() - begin
+            _end_pass(self._real)
+        return {"epoch_start": wall_s, "pass_steps": steps}
+
+    def _partial_batch(self, samples: int) -> float:
+        # the first one sets up for the new shape, which an epoch does not pay again
+        runs = 2
+        with self._order.limited(runs, samples):
+            self._real.start()
+            batches = [self._real.next() for _ in range(runs)]
+            _end_pass(self._real)
+        wall_s = 0.0
+        for batch in batches:
+            wall_s, _ = _timed(self._training.device, partial(self._step, batch))
+        return wall_s
+
+    def _step(self, batch: Any) -> None:
+        self._loop.train_on(self._training.to_device(batch))
+
+    def _as(self, phase: int, call: Callable[[], Any]) -> Callable[[], Any]:
+        """Have the recorder keep a span of every call."""
+        recorder = self._loop.recorder
+
+        def recorded() -> Any:
+            recorder.enter(phase)
+            try:
+                return call()
+            finally:
+                recorder.leave(phase)
+
+        return recorded
+
+    def _evaluation(self, evaluate: Callable[[Any], Any], context: Any) -> tuple[float, float]:
+        run = self._as(EVALUATION, partial(evaluate, context))
+        wall_s, results, first_s = _twice(self._training.device, run)
+        context.results = dict(results or {})
+        return wall_s, first_s - wall_s
 
 
 def _end_pass(real: Real) -> None:
@@ -133,31 +238,6 @@ def _end_pass(real: Real) -> None:
     except StopIteration:
         return
     raise AssertionError("the pass was longer than its batches")
-
-
-def _partial_batch(loop: Loop, real: Real, samples: int) -> float:
-    real.start()
-    wall_s = 0.0
-    # the first one sets up for the new shape, which an epoch does not pay again
-    for _ in range(2):
-        inputs, targets = _first_samples(split(real.next()), samples)
-
-        def step(inputs: Any = inputs, targets: Any = targets) -> None:
-            loop.train_on(*loop.training.to_device((inputs, targets)))
-
-        wall_s, _ = _timed(loop.training.device, step)
-    return wall_s
-
-
-def _first_samples(batch: Any, samples: int) -> Any:
-    if isinstance(batch, torch.Tensor):
-        return batch[:samples]
-    if isinstance(batch, dict):
-        return {key: _first_samples(part, samples) for key, part in batch.items()}
-    if isinstance(batch, (list, tuple)):
-        parts = [_first_samples(part, samples) for part in batch]
-        return type(batch)(*parts) if hasattr(batch, "_fields") else type(batch)(parts)
-    return batch
 
 
 def _twice(device: torch.device, call: Callable[[], Any]) -> tuple[float, Any, float]:

@@ -11,15 +11,14 @@ from typing import Any
 
 import torch
 
-from perfkit.errors import UsageError
-from perfkit.records import STEPS
+from perfkit.records import BACKWARD, FORWARD, H2D, OPTIMIZER, STEPS
 from perfkit.stats import halves_agree
 from perfkit.training.arms import Source
 from perfkit.training.failures import BadLoss
 from perfkit.training.probe.device import synchronize
 from perfkit.training.probe.memory import device_memory
 from perfkit.training.probe.recorder import Recorder
-from perfkit.training.setup import Training
+from perfkit.training.setup import Training, samples_of_step
 
 EXTENSIONS = 2
 """How often a block that is not steady is run again before it is flagged."""
@@ -53,38 +52,47 @@ class Loop:
         self.training = training
         self.recorder = recorder
         self._steps_file = steps_file
+        self._samples = samples_of_step(training.config)
         self._loss: torch.Tensor | None = None
         self._first_loss: float | None = None
 
     def step(self, source: Source) -> None:
         """One training step on the next batch of `source`, every phase of it marked."""
         recorder = self.recorder
-        recorder.before_next(source.depth())
+        recorder.before_next(source.depth(), source.ready())
         batch = source.next()
-        recorder.after_next(samples_of(batch))
-        inputs, targets = self.training.to_device(split(batch))
-        recorder.after_h2d()
-        self.train_on(inputs, targets, recorder)
+        recorder.after_next(self._samples)
+        recorder.enter(H2D)
+        batch = self.training.to_device(batch)
+        recorder.leave(H2D)
+        self.train_on(batch, recorder)
 
-    def train_on(self, inputs: Any, targets: Any, recorder: Recorder | None = None) -> torch.Tensor:
-        """Forward, backward and update on one batch; returns the loss, still on the device."""
+    def train_on(self, batch: Any, recorder: Recorder | None = None) -> torch.Tensor:
+        """Forward, backward and update on one batch on the device; returns the loss, still there."""
         training = self.training
-        with training.autocast():
-            loss = training.loss(training.step_model(inputs), targets)
         if recorder is not None:
-            recorder.after_forward()
+            recorder.enter(FORWARD)
+        with training.autocast():
+            loss = training.loss_of(batch)
+        if recorder is not None:
+            recorder.leave(FORWARD)
+            recorder.enter(BACKWARD)
         scaler = training.scaler
         (loss if scaler is None else scaler.scale(loss)).backward()
         if recorder is not None:
-            recorder.after_backward()
-        if scaler is None:
-            training.optimizer.step()
-        else:
-            scaler.step(training.optimizer)
+            recorder.leave(BACKWARD)
+            recorder.enter(OPTIMIZER)
+        for optimizer in training.optimizers:
+            if scaler is None:
+                optimizer.step()
+            else:
+                scaler.step(optimizer)
+        if scaler is not None:
             scaler.update()
-        training.optimizer.zero_grad(set_to_none=True)
+        for optimizer in training.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         if recorder is not None:
-            recorder.after_optimizer()
+            recorder.leave(OPTIMIZER)
         self._loss = loss.detach()
         return self._loss
 
@@ -98,14 +106,17 @@ class Loop:
         start_ns = time.perf_counter_ns()
         for _ in range(steps):
             self.step(source)
-        self.recorder.end_steps()
+        self.recorder.end_step()
         synchronize(self.training.device)
         end_ns = time.perf_counter_ns()
         self.recorder.drain()
         return start_ns, end_ns
 
-    def block(self, number: int, source: Source, steps: int) -> Block:
+    def block(self, number: int, source: Source, steps: int, extensions: int = EXTENSIONS) -> Block:
         """Time a block; one whose halves disagree, or in which something was set up, is run again.
+
+        Args:
+            extensions: how often at most.
 
         Raises:
             BadLoss: the loss is not finite at the end, or has diverged.
@@ -119,7 +130,7 @@ class Loop:
                 start_ns, end_ns = self.run(source, steps)
                 queue_end = source.depth()
                 why = self._why_unsteady(first, steps, set_up)
-                if why is None or extension == EXTENSIONS:
+                if why is None or extension == extensions:
                     break
         finally:
             self.recorder.block = -1
@@ -189,25 +200,6 @@ class Loop:
         return device_memory(self.training.device).values["num_segments"], compiled_graphs()
 
 
-def split(batch: Any) -> tuple[Any, Any]:
-    """Return the inputs and the targets of a batch.
-
-    Raises:
-        UsageError: it is no pair of them.
-    """
-    if isinstance(batch, (list, tuple)) and len(batch) == 2:
-        return batch[0], batch[1]
-    kind = type(batch).__name__
-    if isinstance(batch, dict):
-        kind = f"dict with the keys {', '.join(map(str, batch))}"
-    elif isinstance(batch, (list, tuple)):
-        kind = f"{kind} of {len(batch)}"
-    raise UsageError(
-        f"a batch should be (inputs, targets), and is a {kind}",
-        hint="give the Workload a collate that makes such pairs",
-    )
-
-
 def compiled_graphs() -> int:
     """How many graphs torch.compile has made in this process; 0 where it cannot be told."""
     import sys
@@ -215,16 +207,3 @@ def compiled_graphs() -> int:
     utilities = sys.modules.get("torch._dynamo.utils")
     counters = getattr(utilities, "counters", None)
     return int(counters["stats"]["unique_graphs"]) if counters is not None else 0
-
-
-def samples_of(batch: Any) -> int:
-    """How many samples a batch holds: the first dimension of its first tensor, 0 when it has none."""
-    if isinstance(batch, torch.Tensor):
-        return batch.shape[0] if batch.dim() else 1
-    parts = batch.values() if isinstance(batch, dict) else batch
-    if isinstance(parts, (list, tuple)) or isinstance(batch, dict):
-        for part in parts:
-            found = samples_of(part)
-            if found:
-                return found
-    return 0

@@ -2,22 +2,33 @@
 
 The batches, their order and the initial weights depend on the seed alone; stochastic depth and
 dropout are off; a step that the gradient scaler skipped is done again on the same batch, so that the
-n-th loss always follows n updates. How far FP32's own losses spread over seeds is the tolerance.
+n-th loss always follows n updates. How far FP32's own losses spread when its arithmetic is perturbed
+(`perturbing`) is the tolerance.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
+import random
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from perfkit.training.loop import Loop, split
-from perfkit.training.setup import make_workload
+from perfkit.training import lazy, perturbing
+from perfkit.training.batches import copied
+from perfkit.training.failures import BadLoss
+from perfkit.training.loop import Loop
+from perfkit.training.probe.flops import never_compiled
+from perfkit.training.setup import Training, fixed_batches, make_workload, samples_of_step
 
 STEPS = 6
 FIXED_BATCHES = 2
+PERTURBED_TRACES = 3
 MOST_SKIPS = 20
 """A gradient scaler starts at 2^16 and halves: more skips in a row than this mean that it never fits."""
 
@@ -26,39 +37,107 @@ def trace(loop: Loop, seed: int) -> list[float]:
     """Return the losses before each of the first `STEPS` updates from fresh weights of `seed`.
 
     Leaves the training with other weights and no dropout: measure everything else before.
+
+    Raises:
+        BadLoss: one of them is not finite.
+        RuntimeError: the weights of a fresh copy do not fit the model.
     """
     training = loop.training
-    torch.manual_seed(seed)
+    batches = _begin(training, seed)
+    found = [_loss_of_update(loop, batches[i % FIXED_BATCHES]) for i in range(STEPS)]
+    bad = next((n for n, loss in enumerate(found) if not math.isfinite(loss)), None)
+    if bad is not None:
+        raise BadLoss(
+            f"the loss is {found[bad]} after {bad} updates from the weights of seed {seed}"
+        )
+    return found
+
+
+def perturbed(loop: Loop, seed: int, size: float) -> list[list[float]]:
+    """Return `PERTURBED_TRACES` such traces of the eager model in FP32, its arithmetic perturbed at a size.
+
+    Raises:
+        BadLoss, RuntimeError: as `trace`.
+    """
+    found = []
+    for number in range(PERTURBED_TRACES):
+        hooks = perturbing.Perturbation(
+            loop.training.model, size, seed=seed * PERTURBED_TRACES + number
+        )
+        with _in_fp32(loop.training), never_compiled(), hooks:
+            found.append(trace(loop, seed))
+    return found
+
+
+def _begin(training: Training, seed: int) -> list[Any]:
+    """Give the training fresh weights and optimizers; return the fixed batches, not yet moved."""
+    _seed(seed)
     fresh = make_workload(replace(training.config, seed=seed))
-    training.model.load_state_dict(fresh.model.state_dict())
+    batches = _batches(training, seed)
+    if lazy.is_lazy_model(fresh.model):
+        # where the training's own was initialised: elsewhere other numbers are drawn
+        fresh.model.to(training.device).train()
+        lazy.initialise(fresh, training.to_device(copied(batches[0])))
+    _load(training.model, fresh.model)
     if isinstance(training.loss, nn.Module) and isinstance(fresh.loss, nn.Module):
-        training.loss.load_state_dict(fresh.loss.state_dict())
-    training.optimizer.state.clear()
+        _load(training.loss, fresh.loss)
+    training.begin_again()
     _switch_off_randomness(training.model)
-    torch.manual_seed(seed)
-    batches = [_fixed_batch(loop, number) for number in range(FIXED_BATCHES)]
-    return [_loss_of_update(loop, batches[i % FIXED_BATCHES]) for i in range(STEPS)]
+    _seed(seed)
+    return batches
 
 
-def _loss_of_update(loop: Loop, batch: tuple[Any, Any]) -> float:
-    scaler = loop.training.scaler
+def _load(model: nn.Module, fresh: nn.Module) -> None:
+    try:
+        model.load_state_dict(fresh.state_dict())
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise RuntimeError(f"the weights of a fresh copy do not fit: {what}") from error
+
+
+def _loss_of_update(loop: Loop, batch: Any) -> float:
+    training, scaler = loop.training, loop.training.scaler
     for _ in range(MOST_SKIPS):
         scale = None if scaler is None else scaler.get_scale()
-        value = float(loop.train_on(*batch))
+        # a copy each time: some loops change their batches
+        value = float(loop.train_on(training.to_device(copied(batch))))
         if scaler is None or scaler.get_scale() >= scale:
             break
     return value
 
 
-def _fixed_batch(loop: Loop, number: int) -> tuple[Any, Any]:
-    config, workload = loop.training.config, loop.training.workload
-    size: Any = len(workload.dataset)  # type: ignore[arg-type]
+def _batches(training: Training, seed: int) -> list[Any]:
+    _seed(seed)
+    workload = training.workload
+    length: int = len(workload.dataset)  # type: ignore[arg-type]
     # mixed, because data often lies class by class; the same for every seed and row
-    order = torch.randperm(size, generator=torch.Generator().manual_seed(0)).tolist()
-    indices = [order[(number * config.batch_size + i) % size] for i in range(config.batch_size)]
-    collate = workload.collate or torch.utils.data.default_collate
-    inputs, targets = split(collate([workload.dataset[index] for index in indices]))
-    return loop.training.to_device(inputs), loop.training.to_device(targets)
+    order = torch.randperm(length, generator=torch.Generator().manual_seed(0)).tolist()
+    size = samples_of_step(training.config)
+    return fixed_batches(
+        workload,
+        [
+            [order[(number * size + i) % length] for i in range(size)]
+            for number in range(FIXED_BATCHES)
+        ],
+    )
+
+
+def _seed(seed: int) -> None:
+    """Seed what a dataset, a model and a loss may draw from."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
+@contextlib.contextmanager
+def _in_fp32(training: Training) -> Iterator[None]:
+    """Inside, steps run eagerly and without autocast."""
+    usual = training.autocast_dtype, training.scaler, training.step_model
+    training.autocast_dtype, training.scaler, training.step_model = None, None, training.model
+    try:
+        yield
+    finally:
+        training.autocast_dtype, training.scaler, training.step_model = usual
 
 
 def _switch_off_randomness(model: nn.Module) -> None:
@@ -69,3 +148,8 @@ def _switch_off_randomness(model: nn.Module) -> None:
             keep.fill_(1.0)
         elif isinstance(module, nn.modules.dropout._DropoutNd):
             module.p = 0.0
+        elif isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
+            module.dropout = 0.0
+        elif isinstance(getattr(module, "drop_prob", None), float):
+            # timm's and torchvision's stochastic depth
+            vars(module)["drop_prob"] = 0.0

@@ -17,8 +17,10 @@ folder. The first failure ends the process: its status and message are the last 
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +31,19 @@ from perfkit.training.channel import Channel
 def main() -> None:
     """Entry point; see the module's text."""
     channel = Channel()
-    folder = RunFolder(Path(sys.argv[1]))
+    # absolute, and before anything else: a workload may change its working directory
+    folder = RunFolder(Path(sys.argv[1]).absolute())
     events = folder.rank(0).events
+    player: Any = None
 
     def tell(event: str, **values: Any) -> None:
-        message = {"event": event, "t_ns": time.perf_counter_ns(), **values}
-        try:
-            events.append(message)
-        finally:
-            channel.reply(message)
+        message = _message(event, **values)
+        # an answer that is not on disk is none: what is there is all that counts later
+        events.append(message)
+        channel.reply(message)
 
-    tell("hello")
-    player: Any = None
     try:
+        tell("hello")
         # torch is imported here and not above: the engine hears of us within a tenth of a second
         player = _build(folder)
         tell("ready", **player.describe())
@@ -49,33 +51,55 @@ def main() -> None:
             command = channel.receive()
             action = command.pop("do")
             answer = getattr(player, f"do_{action}")(**command)
+            if action == "quit":
+                # all is on disk before the answer: the engine kills whoever has answered
+                folder.write("status", {"status": "ok", "message": None})
             tell("done", do=action, **answer)
             if action == "quit":
-                folder.write("status", {"status": "ok", "message": None})
                 break
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        from perfkit.training.failures import classify
-
-        status, message = classify(error)
-        # a full disk is one of the things that can have failed: each is tried, the reply is sent anyway
-        if player is not None:
-            with contextlib.suppress(OSError):
-                player.close()
-        with contextlib.suppress(OSError):
-            _leave_word(folder, status, message)
-        with contextlib.suppress(OSError):
-            tell("failed", status=status, message=message)
+        _silence_lost_workers()
+        channel.reply(_last_words(folder, player, error))
         sys.exit(1)
 
 
-def _leave_word(folder: RunFolder, status: str, message: str) -> None:
+def _silence_lost_workers() -> None:
+    """Take torch's signal handler away, which raises from any line once a loader worker has died."""
+    if hasattr(signal, "SIGCHLD"):
+        # it may do so on the way to this line
+        with contextlib.suppress(RuntimeError):
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def _last_words(folder: RunFolder, player: Any, error: BaseException) -> dict[str, Any]:
+    """Write down how it ended, and return the reply: whatever goes wrong here, it is sent."""
     import traceback
 
-    traceback.print_exc()
-    sys.stderr.flush()
-    folder.write("status", {"status": status, "message": message})
+    from perfkit.training.failures import classify
+
+    status, message = classify(error)
+    reply = _message("failed", status=status, message=message)
+    words: list[Callable[[], Any]] = [
+        lambda: traceback.print_exception(error),
+        sys.stderr.flush,
+        lambda: folder.write("status", {"status": status, "message": message}),
+        lambda: folder.rank(0).events.append(reply),
+    ]
+    if player is not None:
+        # last: on a device that has failed it may do so again
+        words.append(player.close)
+    for word in words:
+        # a full disk is one of the things that can have ended it
+        with contextlib.suppress(Exception):
+            word()
+    return reply
+
+
+def _message(event: str, **values: Any) -> dict[str, Any]:
+    return {"event": event, "t_ns": time.perf_counter_ns(), **values}
 
 
 def _build(folder: RunFolder) -> Any:

@@ -47,8 +47,9 @@ def main() -> None:
         prepare = getattr(module, "prepare", None)
         path = None if prepare is None else _prepared(prepare, config, progress)
         tell("building", path=path)
-        count = getattr(module, "num_samples", _length)
-        tell("done", path=path, num_samples=count(config))
+        count = getattr(module, "num_samples", None)
+        found = _length(config) if count is None else _own(count, "num_samples", config)
+        tell("done", path=path, num_samples=found)
     except PerfkitError as error:
         tell("failed", message=error.message, hint=error.hint, exit_code=error.exit_code)
 
@@ -62,15 +63,24 @@ def _asked() -> RunConfig:
 
 
 def _prepared(prepare: Callable[..., Any], config: RunConfig, progress: Any) -> str | None:
-    try:
+    def decoded(config: RunConfig, progress: Any) -> str | None:
         path = prepare(config, progress)
         return None if path is None else os.fsdecode(path)
+
+    found: str | None = _own(decoded, "prepare", config, progress)
+    return found
+
+
+def _own(function: Callable[..., Any], name: str, config: RunConfig, *arguments: Any) -> Any:
+    """Call a function of the workload's file; what goes wrong in it is told as its own."""
+    try:
+        return function(config, *arguments)
     except PerfkitError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         raise PerfkitError(
-            f"workload {config.arch}: its prepare failed: {type(error).__name__}: {error}",
+            f"workload {config.arch}: its {name} failed: {type(error).__name__}: {error}",
             hint=f"it was raised in {frame.filename}, line {frame.lineno}",
         ) from error
 

@@ -6,7 +6,7 @@ the workload says what they are made of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,6 +41,7 @@ class Periodic:
     """Work between epochs: metrics, plots, checkpoints."""
 
     name: str
+    """Its own among the parts of an epoch."""
     every: int
     """Epochs between two runs; 0 never."""
     run: Callable[[Epoch], None]
@@ -48,19 +49,28 @@ class Periodic:
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A model with its loss, optimizer, data and periodic work, all on the CPU.
+    """A model with its loss or its step, optimizer, data and periodic work, all on the CPU.
 
-    A sample of `dataset` is `(input, target)` before collation; a batch is `(inputs, targets)`, and
-    `loss(model(inputs), targets)` is a scalar tensor.
+    One of two says what a step computes, a scalar tensor: `loss`, where a batch is a pair and
+    `loss(model(inputs), targets)` is all there is to it, or `step`, where it is anything else. perfkit calls
+    `backward` on it, then every optimizer's `step` and `zero_grad`.
     """
 
     model: nn.Module
-    loss: Callable[[Any, Any], Tensor]
-    """May be an `nn.Module` with parameters of its own; the optimizer then holds those too."""
-    optimizer: Callable[[Any], Optimizer]
-    """Makes the optimizer from the parameters, e.g. `partial(torch.optim.AdamW, lr=1e-3)`."""
+    loss: Callable[[Any, Any], Tensor] | None = None
+    """`loss(outputs, targets)`. May be an `nn.Module` with parameters of its own; the optimizer then holds
+    those too."""
+    step: Callable[[Any, Any], Tensor] | None = None
+    """`step(model, batch)`, with the batch as the loader gives it, on the device: dicts, packed sequences,
+    objects with a `to`. Call the model that it is given: under `compile` that is the compiled one. Parameters
+    are the model's."""
+    optimizer: Callable[[Any], Optimizer | Sequence[Optimizer]]
+    """Makes the optimizer from the parameters, e.g. `partial(torch.optim.AdamW, lr=1e-3)`; or several, in a
+    list or a tuple."""
     dataset: Dataset[Any]
     collate: Callable[[list[Any]], Any] | None = None
+    drop_last: bool = False
+    """Leave out the last batch of an epoch where it is not full."""
     evaluate: Callable[[Epoch], Mapping[str, Any]] | None = None
     periodic: tuple[Periodic, ...] = ()
 

@@ -61,7 +61,9 @@ class Training(Protocol):
     model: Any
     """torch.nn.Module, on the device"""
     optimizer: Any
-    """torch.optim.Optimizer over the model's parameters"""
+    """torch.optim.Optimizer over the model's parameters; a tuple of them where there are several"""
+    optimizers: Any
+    """all of them in a tuple, whether one or several; to be replaced, assign `optimizer`"""
     autocast_dtype: Any
     """torch.dtype of autocast, or None for none"""
     scaler: Any

@@ -15,85 +15,55 @@ from bench_process import SHORT, alive, all_gone, bench, environment, rows, star
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
-def test_every_fault_is_a_row(tmp_path: Path) -> None:
-    """Exhausted memory, a hang, an exception, garbage on stdout, a kill, NaN: typed rows and exit code 1."""
-    planted = {
-        "tiny": "ok",
-        "exhausts": "oom",
-        "hangs": "timeout",
-        "raises": "error",
-        "chatters": "ok",
-        "dies": "killed",
-        "not_a_number": "nan_loss",
-    }
-    archs = [word for name in planted for word in ("--arch", name)]
-    code, out, err = bench(tmp_path, *archs, *SHORT, "--timeout", "12", "--json", "out.json")
+def test_a_fault_is_a_row(tmp_path: Path) -> None:
+    """An exception in one row: it says so, the other is measured, exit code 1, no traceback."""
+    arguments = ["--arch", "tiny", "--arch", "raises", *SHORT, "--json", "out.json"]
+    code, out, err = bench(tmp_path, *arguments)
     found = rows(tmp_path / "out.json")
-    assert {key.split("/")[0]: row["status"] for key, row in found.items()} == planted
-    assert code == 1
-    assert found["tiny/fp32"]["step_time_s"]["median"] > 0
-    assert found["chatters/fp32"]["steps_measured"] > 0
+    assert (code, found["raises/fp32"]["status"]) == (1, "error")
     assert "planted: the model raises" in found["raises/fp32"]["message"]
-    assert "SIGKILL" in found["dies/fp32"]["message"]
+    assert found["tiny/fp32"]["status"] == "ok"
+    assert found["tiny/fp32"]["step_time_s"]["median"] > 0
     assert "Traceback" not in out + err
     assert all_gone(tmp_path)
 
 
 def test_a_lost_worker_is_a_row(tmp_path: Path) -> None:
     """A loader worker killed from outside ends its row as killed, not as a hang."""
-    arguments = [*SHORT[:-1], "1", "--arch", "tiny", "--arch", "loses_a_worker"]
+    arguments = [*SHORT[:-1], "1", "--arch", "loses_a_worker"]
     code, _, _ = bench(tmp_path, *arguments, "--json", "out.json")
-    found = rows(tmp_path / "out.json")
-    assert (code, found["tiny/fp32"]["status"]) == (1, "ok")
-    assert found["loses_a_worker/fp32"]["status"] == "killed"
-    assert "worker" in found["loses_a_worker/fp32"]["message"]
+    row = rows(tmp_path / "out.json")["loses_a_worker/fp32"]
+    assert (code, row["status"]) == (1, "killed"), row["message"]
+    assert "a loader worker died" in row["message"]
     assert all_gone(tmp_path)
 
 
 def test_a_killed_child_is_a_row(tmp_path: Path) -> None:
     """kill -9 of one training process: its row says so, the other is measured to the end."""
-    arguments = ["--arch", "tiny", "--amp", "--steps", "2000", "--generations", "2"]
-    child = start(tmp_path, *arguments, "--num-workers", "0", "--json", "out.json")
-    wait_for(lambda: any("processes/2-1" in line for line in alive(tmp_path)))
-    os.kill(_pid_of(tmp_path, "processes/2-1"), signal.SIGKILL)
+    child = start(tmp_path, "--arch", "tiny", "--amp", *SHORT, "--json", "out.json")
+    wait_for(lambda: any("processes/1-1" in line for line in alive(tmp_path)))
+    os.kill(_pid_of(tmp_path, "processes/1-1"), signal.SIGKILL)
     child.communicate(timeout=240)
     found = rows(tmp_path / "out.json")
     assert child.returncode == 1
-    assert (found["tiny/fp32"]["status"], found["tiny/fp32"]["generations"]) == ("ok", 2)
-    assert (found["tiny/amp"]["status"], found["tiny/amp"]["generations"]) == ("killed", 1)
+    assert (found["tiny/fp32"]["status"], found["tiny/fp32"]["generations"]) == ("ok", 1)
+    assert (found["tiny/amp"]["status"], found["tiny/amp"]["generations"]) == ("killed", 0)
     assert all_gone(tmp_path)
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_the_end_of_the_parent_is_the_end_of_all_and_resume_goes_on(
-    tmp_path: Path, blow: signal.Signals
-) -> None:
-    """No child or worker outlives perfkit, stopped or running; what was measured is resumed from."""
-    arguments = ["--arch", "tiny", "--amp", "--num-workers", "1", "--steps", "300"]
-    child = start(tmp_path, *arguments, "--generations", "2", "--num-samples", "320")
+def test_the_end_of_the_parent_is_the_end_of_all(tmp_path: Path, blow: signal.Signals) -> None:
+    """No child or worker outlives perfkit, stopped or running; what was measured is in the Document."""
+    arguments = ["--arch", "tiny", "--num-workers", "1", "--steps", "20", "--num-samples", "320"]
+    child = start(tmp_path, *arguments, "--generations", "2")
     wait_for(lambda: list(tmp_path.glob(".perfkit/*/generations/1.json")))
-    wait_for(lambda: sum("processes/2-" in line for line in alive(tmp_path)) >= 2)
+    wait_for(lambda: any("processes/2-" in line for line in alive(tmp_path)))
     child.send_signal(blow)
     child.communicate(timeout=180)
     assert all_gone(tmp_path)
     assert child.returncode == (-signal.SIGKILL if blow == signal.SIGKILL else 130)
     kept = rows(study(tmp_path) / "document.json")
     assert kept["tiny/fp32"]["generations"] == 1
-    code, out, _ = bench(tmp_path, "--resume", "latest", "--json", "out.json")
-    assert code == 0, out
-    assert rows(tmp_path / "out.json")["tiny/amp"]["generations"] == 2
-
-
-def test_another_environment_is_refused(tmp_path: Path) -> None:
-    """Figures of two environments do not mix: resume says what has changed."""
-    assert bench(tmp_path, "--arch", "tiny", *SHORT)[0] == 0
-    stored = study(tmp_path) / "study.json"
-    text = stored.read_text()
-    assert '"torch": "' in text
-    stored.write_text(text.replace('"torch": "', '"torch": "0.'))
-    code, _, err = bench(tmp_path, "--resume", "latest")
-    assert code == 2
-    assert "another environment" in err and "torch" in err
 
 
 def test_two_benches_at_once_do_not_mix(tmp_path: Path) -> None:
@@ -107,11 +77,14 @@ def test_two_benches_at_once_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_keeps_what_was_measured(tmp_path: Path) -> None:
-    """A file-size limit stands in for a full disk: the row says that there was no space to record to."""
+    """A file-size limit stands in for a full disk: the row says that there was no space to record to.
+
+    Nothing of it is stored as failed for good.
+    """
     # a limit on file sizes would also cut what Python compiles
     limited = environment(PYTHONDONTWRITEBYTECODE="1")
-    arguments = ["--arch", "tiny", *SHORT, "--steps", "4000", "--json", "out.json"]
-    script = f"ulimit -f 256; exec {sys.executable} -m perfkit bench {' '.join(arguments)}"
+    arguments = ["--arch", "tiny", *SHORT, "--steps", "1000", "--json", "out.json"]
+    script = f"ulimit -f 64; exec {sys.executable} -m perfkit bench {' '.join(arguments)}"
     done = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, env=limited, capture_output=True, text=True
     )
@@ -119,6 +92,7 @@ def test_a_full_disk_keeps_what_was_measured(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     found = rows(tmp_path / "out.json")["tiny/fp32"]
     assert found["status"] == "error" and "no space" in found["message"]
+    assert not list((study(tmp_path) / "generations").iterdir())
 
 
 def _pid_of(folder: Path, part: str) -> int:

@@ -1,53 +1,112 @@
-"""Going on: with a study that somebody is running, after a full disk, with a workload that stalls."""
+"""Going on with a study: what is run again, what is refused, and where there is no space for it."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_process import SHORT, all_gone, bench, environment, rows, start, study, wait_for
+from bench_process import SHORT, all_gone, bench, rows, study
+
+from perfkit.engine.executor import Executor
+from perfkit.runfolder import StudyFolder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
-def test_a_study_that_is_running_is_not_resumed(tmp_path: Path) -> None:
-    """The second perfkit is refused, and the first one's processes are left alone."""
-    arguments = ["--arch", "tiny", "--num-workers", "0", "--steps", "2000", "--generations", "3"]
-    first = start(tmp_path, *arguments, "--json", "out.json")
-    wait_for(lambda: list(tmp_path.glob(".perfkit/*/processes/1-0/ranks/0/steps.bin")))
-    code, _, err = bench(tmp_path, "--resume", "latest")
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of two generations of which one is finished and one was begun."""
+    root = tmp_path_factory.mktemp("interrupted")
+    code, _, err = bench(root, "--arch", "tiny", *SHORT)
+    assert code == 0, err
+    path = study(root) / "study.json"
+    stored = json.loads(path.read_text())
+    stored["plan"]["generations"] = 2
+    path.write_text(json.dumps(stored))
+    shutil.copytree(study(root) / "processes" / "1-0", study(root) / "processes" / "2-0")
+    return root / ".perfkit"
+
+
+@pytest.fixture
+def here(tmp_path: Path, interrupted: Path) -> Path:
+    """A folder of its own with that study."""
+    shutil.copytree(interrupted, tmp_path / ".perfkit")
+    return tmp_path
+
+
+@pytest.fixture
+def device(tmp_path: Path, interrupted: Path) -> Iterator[Path]:
+    """A small file system with that study."""
+    place = tmp_path / "device"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = getattr(error, "stderr", "") or error
+        pytest.skip(f"no file system can be mounted here: {why}")
+    shutil.copytree(interrupted, place / ".perfkit")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_what_was_measured_is_resumed_from(here: Path) -> None:
+    """The finished generation counts, the one that was begun is run again."""
+    code, out, err = bench(here, "--resume", "latest", "--json", "out.json")
+    assert code == 0, out + err
+    assert rows(here / "out.json")["tiny/fp32"]["generations"] == 2
+    assert all_gone(here)
+
+
+def test_a_study_that_is_running_is_not_resumed(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second perfkit is refused, and what the first one has begun is left alone."""
+    monkeypatch.chdir(here)
+    with Executor(StudyFolder.find("latest"), timeout_s=60, emit=lambda event: None):
+        code, _, err = bench(here, "--resume", "latest")
     assert code == 2
     assert "is being run by another perfkit" in err
-    first.communicate(timeout=240)
-    assert first.returncode == 0
-    assert rows(tmp_path / "out.json")["tiny/fp32"]["generations"] == 3
+    assert (study(here) / "processes" / "2-0").exists()
 
 
-def test_a_full_disk_is_gone_on_from(tmp_path: Path) -> None:
-    """A generation that could not be written down is run again once there is space."""
-    limited = environment(PYTHONDONTWRITEBYTECODE="1")
-    arguments = ["--arch", "tiny", *SHORT, "--steps", "4000"]
-    script = f"ulimit -f 256; exec {sys.executable} -m perfkit bench {' '.join(arguments)}"
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, env=limited, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert not list((study(tmp_path) / "generations").iterdir())
-    code, out, err = bench(tmp_path, "--resume", "latest", "--json", "out.json")
-    assert code == 0, out + err
-    assert rows(tmp_path / "out.json")["tiny/fp32"]["generations"] == 1
+def test_another_environment_is_refused(here: Path) -> None:
+    """Figures of two environments do not mix: resume says what has changed."""
+    stored = study(here) / "study.json"
+    text = stored.read_text()
+    assert '"torch": "' in text
+    stored.write_text(text.replace('"torch": "', '"torch": "0.'))
+    code, _, err = bench(here, "--resume", "latest")
+    assert code == 2
+    assert "another environment" in err and "torch" in err
 
 
-def test_a_factory_that_never_returns_is_a_row(tmp_path: Path) -> None:
-    """Nobody waits for it longer than the limit, before the rows or in its row; the others are measured."""
-    arguments = ["--arch", "tiny", "--arch", "stalls", *SHORT, "--timeout", "8"]
-    code, _, err = bench(tmp_path, *arguments, "--json", "out.json")
-    found = rows(tmp_path / "out.json")
-    assert (code, found["tiny/fp32"]["status"]) == (1, "ok"), err
-    assert found["stalls/fp32"]["status"] == "timeout"
-    assert all_gone(tmp_path)
+def test_a_full_device_is_gone_on_from(device: Path) -> None:
+    """Exit code 1 and what to do, what was measured stays; once there is space the study goes on."""
+    # removing what was begun would make room
+    shutil.rmtree(study(device) / "processes" / "2-0")
+    with (
+        (device / "filler").open("ab", buffering=0) as filler,
+        pytest.raises(OSError, match="No space"),
+    ):
+        while True:
+            filler.write(b"x" * 4096)
+    code, _, err = bench(device, "--resume", "latest")
+    assert code == 1, err
+    assert "error: cannot" in err and "No space left" in err
+    assert "hint: free some space" in err and "Traceback" not in err
+    assert [path.name for path in (study(device) / "generations").iterdir()] == ["1.json"]
+    assert all_gone(device)
+    (device / "filler").unlink()
+    code, out, err = bench(device, "--resume", "latest", "--json", "-")
+    assert code == 0, err
+    (row,) = json.loads(out)["rows"]
+    assert (row["status"], row["generations"]) == ("ok", 2)
 
 
 def test_batches_that_are_no_pairs_say_what_they_are(tmp_path: Path) -> None:

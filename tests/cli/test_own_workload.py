@@ -23,6 +23,37 @@ def factory(config):
         dataset=data,
     )
 """
+OWN_STEP = """
+import torch
+from perfkit.training.workload import Workload
+
+class Words(torch.utils.data.Dataset):
+    def __len__(self):
+        return 97
+
+    def __getitem__(self, index):
+        return {"words": torch.randn(4), "label": index % 2}
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = torch.nn.LazyLinear(8), torch.nn.Linear(8, 2)
+
+    def forward(self, words, label):
+        if len(words) == 1:
+            raise ValueError("one sample is too few")
+        return {"loss": torch.nn.functional.cross_entropy(self.head(self.body(words)), label)}
+
+def step(model, batch):
+    return model(**batch)["loss"]
+
+def optimizers(parameters):
+    first, second = torch.optim.SGD(parameters[:2], lr=0.1), torch.optim.AdamW(parameters[2:])
+    return first, second
+
+def factory(config):
+    return Workload(model=Model(), step=step, optimizer=optimizers, dataset=Words())
+"""
 
 
 @pytest.fixture
@@ -87,6 +118,20 @@ def test_what_is_missing_is_said(tmp_path: Path, write, arch: str, says: str) ->
     assert (code, out) == (2, "")
     assert says in err and "error: " in err and "Traceback" not in err
     assert not (tmp_path / "out.json").exists()
+
+
+def test_a_step_of_ones_own_is_measured(tmp_path: Path) -> None:
+    """Batches of dicts, two optimizers, a lazy layer; a last sample that is refused costs only itself."""
+    (tmp_path / "mine.py").write_text(OWN_STEP)
+    code, _, err = bench(tmp_path, "--arch", "mine.py:factory", "--full-epoch", *SHORT)
+    assert code == 0, err
+    row = rows(tmp_path / "out.json")["mine.py:factory/fp32"]
+    assert row["status"] == "ok"
+    assert row["flops_per_sample"] == 2 * 2 * 4 * 8 + 3 * 2 * 8 * 2
+    assert row["epoch_parts_s"].keys() == {"steps", "epoch_start"}
+    assert row["unavailable"]["partial_batch"] == "failed"
+    assert any("one sample is too few" in note["text"] for note in row["notes"])
+    assert row["generation_full_epoch_s"] == []
 
 
 def test_a_real_epoch_stands_beside_the_forecast(tmp_path: Path, write) -> None:

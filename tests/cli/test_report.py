@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_documents import INTERRUPTED, TWO_ROWS
+from report_documents import BATCHES, DEVICE_CLOCK, INTERRUPTED, LOST_PART, TWO_ROWS
 from report_study import make, wavy
 
 from perfkit import document as documents
@@ -99,6 +99,22 @@ def test_several_runs_are_sections(report: Callable[..., Told]) -> None:
     assert 0 < text.index(first) < text.index("both-1-epoch-time.png") < text.index(second)
     assert text.index(second) < text.index("both-2-epoch-time.png")
     assert Path("both-1-phases.png").exists() and Path("both-2-step-times.png").exists()
+
+
+@pytest.mark.parametrize("shown", [BATCHES, DEVICE_CLOCK, LOST_PART], ids=["cpu", "gpu", "lost"])
+def test_every_format_takes_what_a_row_may_hold(
+    report: Callable[..., Told], shown: Document
+) -> None:
+    """Waits told apart, phases on a device's clock, a lost part: each is a report, plots and all."""
+    add("20260102T000000Z-bench", shown)
+    assert report("latest", "-o", "report.md")[0] == 0
+    text = Path("report.md").read_text(encoding="utf-8")
+    assert "](report-epoch-time.png)" in text and "](report-phases.png)" in text
+    assert "None" not in text
+    for format in ("csv", "summary"):
+        code, out, err = report("latest", "--format", format)
+        assert (code, err) == (0, "")
+        assert "None" not in out and shown.rows[1].key in out
 
 
 def test_csv_by_name_or_by_flag(report: Callable[..., Told]) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evidences import CONFIG, evidence
+from evidences import evidence
 
 from perfkit import discovery
 from perfkit.diagnosis import advise
-from perfkit.document import Finding, Row
+from perfkit.document import Finding
 from perfkit.errors import UsageError
 
 RULES = discovery.names("rules")
@@ -77,15 +77,14 @@ def test_rules_are_torch_free() -> None:
 
 def test_findings_come_largest_first() -> None:
     """Advice is ordered by how much of the epoch its cause takes."""
-    found = advise(TROUBLED.row, CONFIG, {"cores_usable": 2})
+    found = advise(TROUBLED)
     assert len(found) >= 3
     assert [f.share for f in found] == sorted((f.share for f in found), reverse=True)
 
 
 def test_a_failed_row_has_no_findings() -> None:
     """What was not measured to its end is not diagnosed."""
-    row = Row(key="a/fp32", arch="a", variant="fp32", status="oom", epoch_parts_s={"steps": 1.0})
-    assert advise(row, CONFIG, {}) == ()
+    assert advise(evidence(status="oom", exposed_wait_s=0.05)) == ()
 
 
 def test_a_strangers_rule_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,10 +97,10 @@ def test_a_strangers_rule_is_one_file(tmp_path: Path, monkeypatch: pytest.Monkey
         "    return Finding(kind='always', severity='low', share=1.0, message='m.', try_next='t')\n"
     )
     monkeypatch.setenv("PERFKIT_PATH", os.fspath(tmp_path))
-    assert [f.kind for f in advise(CALM.row, CONFIG, {})] == ["always"]
+    assert [f.kind for f in advise(CALM)] == ["always"]
     (tmp_path / "rules" / "broken.py").write_text("def check(evidence):\n    return 1 / 0\n")
     with pytest.raises(UsageError, match="rule broken failed: ZeroDivisionError"):
-        advise(CALM.row, CONFIG, {})
+        advise(CALM)
 
 
 @pytest.mark.parametrize(
@@ -117,4 +116,4 @@ def test_a_rule_that_breaks_the_contract_is_named(
     (tmp_path / "rules" / f"{name}.py").write_text(text)
     monkeypatch.setenv("PERFKIT_PATH", os.fspath(tmp_path))
     with pytest.raises(UsageError, match=complaint):
-        advise(CALM.row, CONFIG, {})
+        advise(CALM)

@@ -9,6 +9,7 @@ import pytest
 
 from perfkit.engine.baton import Baton
 from perfkit.engine.process import Failed
+from perfkit.errors import PerfkitError
 from perfkit.runfolder import JsonLines, RunFolder
 
 
@@ -75,6 +76,18 @@ def test_time_is_counted_by_process(log: JsonLines) -> None:
     assert baton.held_s(second) == 0
     turns = sum(turn["end_ns"] - turn["start_ns"] for turn in log.read())
     assert baton.held_s(first) == pytest.approx(turns * 1e-9)
+
+
+def test_a_turn_that_cannot_be_written_down_is_no_bug(tmp_path: Path) -> None:
+    """A clear error that names the file, and the process is paused all the same."""
+    told: list[str] = []
+    baton = Baton(JsonLines(tmp_path / "gone" / "baton.jsonl"))
+    with (
+        pytest.raises(PerfkitError, match=r"cannot write .*baton\.jsonl"),
+        baton.held_by(_any(Paused(1, told)), "block"),
+    ):
+        pass
+    assert told == ["go 1", "stop 1"]
 
 
 def _any(process: Paused) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from perfkit.engine.collect import (
     collect,
     deferred_s,
     loader_means,
-    phase_means,
     production_s,
 )
 from perfkit.engine.process import Failed
@@ -24,14 +22,13 @@ from perfkit.engine.results import ProcessResult
 from perfkit.records import FETCHES, NAN, STEPS, FetchRecord, StepRecord
 from perfkit.runfolder import RunFolder
 
-SECONDS = st.floats(0, 10)
-MAYBE = SECONDS | st.just(NAN)
-
 
 def step(index: int = 0, **changes: Any) -> StepRecord:
     """A step of 0.1 s on the host's clock, without a device."""
     usual = StepRecord(
-        index, 1, 16, 2, 0, 0.1, 0.02, 0.01, 0.03, 0.02, 0.01, NAN, 0.02, NAN, NAN, NAN, NAN, NAN
+        *(index, 1, 16, 2, 1, 1, 1, 0),
+        *(0.1, 0.02, 0.01, 0.03, 0.02, 0.01),
+        *(NAN, 0.02, NAN, NAN, NAN, NAN, NAN, 0.004),
     )
     return usual._replace(**changes)
 
@@ -42,7 +39,7 @@ def fetch(worker: int = 0, end_ns: int = 0, **changes: Any) -> FetchRecord:
     return usual._replace(**changes)
 
 
-def run_folder(path: Path, steps: int = 4) -> RunFolder:
+def run_folder(path: Path, steps: int = 4, arm: str = "real", **told: Any) -> RunFolder:
     """A run folder of one process that ran one block of `steps`, written as the player writes it."""
     folder = RunFolder.create(path, RunConfig(arch="x"))
     rank = folder.rank(0)
@@ -54,11 +51,11 @@ def run_folder(path: Path, steps: int = 4) -> RunFolder:
         "steady": True,
         "unsteady_because": None,
         "own_s": 0.0,
-    }
+    } | told
     for event in (
         {"event": "ready", "environment": {"torch": "x"}, "effective": {"matmul": "ieee"}},
         {"event": "done", "do": "warm_up", "startup_s": {"first_step": 0.5}, "cold": {"peak_x": 1}},
-        {"event": "done", "do": "block", "block": 1, "arm": "real", "result": result},
+        {"event": "done", "do": "block", "block": 1, "arm": arm, "result": result},
         {"event": "done", "do": "edges", "edges": {"evaluation": 1.0}, "memory": {"peak_x": 2}},
     ):
         rank.events.append({"t_ns": 0, **event})
@@ -81,6 +78,8 @@ def test_a_whole_folder(tmp_path: Path) -> None:
     assert (block.steps, block.samples, block.wall_s) == (4, 64, pytest.approx(0.4))
     assert block.step_times_s == (0.1,) * 4
     assert block.phases_s["forward"] == pytest.approx(0.03)
+    assert (block.phases_clock, block.not_ready_share) == ("host", 0.0)
+    assert block.run_delay_s == pytest.approx(0.004)
     assert found.startup_s == {"first_step": 0.5}
     assert found.edges == {"evaluation": 1.0}
     assert found.memory == {"cold_peak_x": 1, "peak_x": 2}
@@ -128,22 +127,6 @@ def test_repeated_blocks_do_not_count(tmp_path: Path) -> None:
     assert collect(run_folder(tmp_path / "run"), "x/fp32", [], None, "").blocks == ()
 
 
-@given(st.lists(st.tuples(SECONDS, MAYBE, MAYBE, MAYBE, MAYBE, MAYBE), min_size=1, max_size=8))
-def test_phases_add_up_to_the_step(times: list[tuple[float, ...]]) -> None:
-    """Whatever was not measured, the phases with the residual sum to the mean step time."""
-    names = ("step_s", "data_wait_s", "h2d_s", "forward_s", "backward_s", "optimizer_s")
-    records = [step(**dict(zip(names, values, strict=True))) for values in times]
-    means = phase_means(records)
-    assert sum(means.values()) == pytest.approx(sum(r.step_s for r in records) / len(records))
-    assert not any(math.isnan(value) for value in means.values())
-
-
-def test_a_phase_that_was_never_seen_is_left_out() -> None:
-    """Missing is not zero; no records have no phases."""
-    assert "h2d" not in phase_means([step(h2d_s=NAN)])
-    assert phase_means([]) == {}
-
-
 def test_drained_batches_are_paid_for() -> None:
     """10 steps in 2 s, while the workers together make a batch in 0.3 s: 1 s was borrowed."""
     assert deferred_s(2.0, steps=10, drained=8, production_s=0.3) == pytest.approx(1.0)
@@ -181,17 +164,33 @@ def test_production_is_of_all_workers_and_of_unpaused_batches_only() -> None:
     assert production_s(whole, stretches, 0) is None
 
 
-def test_on_a_device_phases_are_the_devices() -> None:
-    """Half the host's step was a wait that cost nothing, since the device had work: no data wait."""
-    marked = {"device_h2d_s": 0.0, "device_forward_s": 0.03, "device_backward_s": 0.06}
-    record = step(
-        step_s=0.1, device_step_s=0.1, data_wait_s=0.05, forward_s=0.005, backward_s=0.006,
-        exposed_wait_s=0.0, device_optimizer_s=0.005, **marked,
-    )  # fmt: skip
-    means = phase_means([record, record])
-    assert means["data_wait"] == 0.0
-    assert (means["forward"], means["backward"]) == (0.03, 0.06)
-    assert sum(means.values()) == pytest.approx(0.1)
+def test_an_arm_s_own_figures_are_read(tmp_path: Path) -> None:
+    """What was drained is taken off the block; a replay owes nothing for a queue that emptied."""
+    folder = run_folder(tmp_path / "run", arm="replay_running", queue_end=0, drain_s=0.1, drained=3)
+    (block,) = read(folder).blocks
+    assert (block.arm, block.drained, block.deferred_s) == ("replay_running", 3, 0.0)
+    assert block.wall_s == pytest.approx(0.3)
+
+
+def test_an_arm_that_cannot_be_had_is_no_block(tmp_path: Path) -> None:
+    """A loop that changes its batches is not replayed, and says so."""
+    folder = run_folder(tmp_path / "run")
+    answer = {"do": "block", "block": 2, "arm": "replay", "result": None}
+    reason = {"replay": "batches_changed"}
+    folder.rank(0).events.append({"event": "done", "t_ns": 0, **answer, "unavailable": reason})
+    found = read(folder, blocks=2)
+    assert [block.number for block in found.blocks] == [1]
+    assert found.unavailable == reason
+
+
+@pytest.mark.parametrize(("foreign_s", "own_s"), [(None, 0.004), (0.01, 0.004), (0.08, 0.0)])
+def test_somebody_else_s_load_is_no_contention_of_ours(
+    tmp_path: Path, foreign_s: float | None, own_s: float
+) -> None:
+    """Four steps waited 4 ms each for a core; 80 ms of foreign load explain all of it."""
+    watch = BlockWatch(number=1, palindrome=0, disturbed=False, foreign_cpu_s=foreign_s)
+    (block,) = collect(run_folder(tmp_path / "run"), "x/fp32", [watch], None, "").blocks
+    assert block.run_delay_s == pytest.approx(own_s)
 
 
 def test_loader_means_by_hand() -> None:

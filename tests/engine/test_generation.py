@@ -16,7 +16,7 @@ from perfkit.codec import from_json, to_json
 from perfkit.config import RunConfig
 from perfkit.engine.events import Event, ProcessFailed
 from perfkit.engine.executor import Executor
-from perfkit.engine.plan import GenerationPlan, RowPlan
+from perfkit.engine.plan import Examine, GenerationPlan, RowPlan
 from perfkit.engine.results import GenerationResult
 from perfkit.runfolder import StudyFolder, read_json
 
@@ -63,10 +63,8 @@ def _one_worker(planned: RowPlan) -> RowPlan:
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     """Two rows side by side, two palindromes, edges and examination."""
-    seeds = {FP32: (0, 1), AMP: (0,)}
-    yield carry_out(
-        tmp_path_factory.mktemp("together"), [FP32, AMP], palindromes=2, examine_seeds=seeds
-    )
+    losses = {FP32: Examine(seed=0, perturbations=(1e-3,)), AMP: Examine(seed=0)}
+    yield carry_out(tmp_path_factory.mktemp("together"), [FP32, AMP], palindromes=2, examine=losses)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +114,8 @@ def test_edges_and_examination_are_answered(together: Ran) -> None:
     fp32, amp = together.result.processes
     assert fp32.edges["epoch_start"] > 0 and fp32.edges["pass_steps"] >= 4
     assert fp32.edges["partial_batch"] > 0
-    assert (list(fp32.examined["losses"]), list(amp.examined["losses"])) == (["0", "1"], ["0"])
+    assert (list(fp32.examined["losses"]), list(amp.examined["losses"])) == (["0"], ["0"])
+    assert len(fp32.examined["perturbed"]) == 1
     # a linear layer of 8 × 4: 2 × 8 × 4 forward, and as much backward for the weights
     assert fp32.examined["flops_per_sample"] == 2 * 2 * 8 * 4
     assert fp32.examined["gemm_flops_per_sec"] > 0
@@ -161,6 +160,19 @@ def test_a_row_that_fails_leaves_the_other_whole(in_turn: Ran) -> None:
     assert broken.message is not None and "planted" in broken.message
     failures = [event for event in in_turn.events if isinstance(event, ProcessFailed)]
     assert [failed.key for failed in failures] == ["raises/fp32"]
+
+
+def test_a_process_that_dies_after_its_blocks_is_still_measured(tmp_path: Path) -> None:
+    """Killed in its evaluation: its blocks count, its losses are missing, and both say why."""
+    ran = carry_out(tmp_path, ["dies_late/fp32"], palindromes=1, examine={})
+    (process,) = ran.result.processes
+    assert (process.status, process.message, len(process.blocks)) == ("ok", None, 2)
+    assert process.lost.keys() == {"edges", "examine"}
+    assert "SIGKILL" in process.lost["edges"]
+    assert process.unavailable["edges"] == process.unavailable["examine"] == "killed"
+    assert from_json(GenerationResult, read_json(ran.study.generation(1))) == ran.result
+    assert not any(isinstance(event, ProcessFailed) for event in ran.events)
+    assert all_gone(tmp_path)
 
 
 def test_nothing_is_left_running(together: Ran, in_turn: Ran) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 import pytest
 from fake_engine import row
 
+from perfkit.document import Status
 from perfkit.engine import generation as module
-from perfkit.engine.events import Event, ProcessFailed, TurnRepeated
-from perfkit.engine.generation import LONGEST_BLOCK, MOST_REPEATS, Generation
-from perfkit.engine.plan import GenerationPlan
+from perfkit.engine.events import Event, PartLost, ProcessFailed, TurnRepeated
+from perfkit.engine.generation import LONGEST_BLOCK, MOST_REPEATS, QUIT_S, Generation
+from perfkit.engine.plan import Examine, GenerationPlan
 from perfkit.engine.process import Failed
 from perfkit.engine.results import GenerationResult
-from perfkit.runfolder import RunFolder, StudyFolder
+from perfkit.errors import NO_SPACE, PerfkitError
+from perfkit.runfolder import JsonLines, RunFolder, StudyFolder
 from perfkit.telemetry.host import HostSnapshot
 from perfkit.telemetry.proc import CpuTimes
 
@@ -35,6 +38,15 @@ class World:
     """CPU seconds of somebody else's beside the n-th block or edge that was timed, from 0."""
     fails: tuple[str, str] | None = None
     """(key, command) that ends in a failure."""
+    fails_at: int = 1
+    """At the how-manieth time that it is asked for."""
+    status: Status = "oom"
+    message: str = "planted"
+    generation: Generation | None = None
+    told: list[str] = field(default_factory=list)
+    """Commands and kills, in order."""
+    waited_s: dict[str, float] = field(default_factory=dict)
+    """By what was waited for, the limit."""
     timed: int = 0
     now_s: float = 0.0
     busy_s: float = 0.0
@@ -61,23 +73,38 @@ class _Process:
     failure: Failed | None = None
 
     def wait_for(self, event: str, timeout_s: float, *, what: str) -> dict[str, Any]:
+        self.world.waited_s[what] = timeout_s
+        self._may_fail(what)
         return {"environment": {}}
 
     def ask(self, timeout_s: float, do: str, **arguments: Any) -> dict[str, Any]:
         self.world.asked.append((self.key, do, arguments))
-        if self.world.fails == (self.key, do):
-            self.failure = Failed("oom", "planted")
-            raise self.failure
+        self.world.told.append(f"{do} {self.key}")
+        self._may_fail(do)
         if do in ("block", "edges"):
             self.world.busy_s += self.world.foreign_s(self.world.timed)
             self.world.timed += 1
             self.world.now_s += BLOCK_S
         return {"step_s": self.world.step_s, **arguments}
 
+    def tell(self, do: str, **arguments: Any) -> None:
+        self.world.asked.append((self.key, do, arguments))
+        self.world.told.append(f"{do} {self.key}")
+
+    def _may_fail(self, do: str) -> None:
+        asked = [what for key, what, _ in self.world.asked if key == self.key].count(do)
+        if self.world.fails == (self.key, do) and asked == self.world.fails_at:
+            self.failure = Failed(self.world.status, self.world.message)
+            raise self.failure
+
     def go_on(self) -> None: ...
     def stop(self) -> None: ...
-    def end(self) -> None: ...
-    def leave(self) -> None: ...
+
+    def kill(self) -> None:
+        self.world.told.append(f"kill {self.key}")
+
+    def end(self) -> None:
+        self.world.told.append(f"end {self.key}")
 
 
 @pytest.fixture
@@ -102,6 +129,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             emit=events.append,
             on_ready=lambda environment: None,
         )
+        world.generation = generation
         return generation.run(), events
 
     return carry_out
@@ -185,12 +213,129 @@ def test_repeats_stay_within_what_is_spare(run: Any, spare_s: float, run_in_all:
 def test_a_process_that_failed_is_asked_nothing_more(run: Any) -> None:
     """The row that fails in its first block has no second, no edges and no end to be told."""
     world = World(fails=(AMP, "block"))
-    result, events = run(world, (FP32, AMP), examine_seeds={})
+    result, events = run(world, (FP32, AMP), examine={})
     assert [do for key, do, _ in world.asked if key == AMP] == ["warm_up", "block"]
     asked = [do for key, do, _ in world.asked if key == FP32]
     assert asked == ["warm_up", "block", "block", "edges", "examine", "quit"]
     assert [process.status for process in result.processes] == ["ok", "oom"]
     assert [event.key for event in events if isinstance(event, ProcessFailed)] == [AMP]
+
+
+LATER = ["edges", "epoch", "examine"]
+PARTS = ["edges", "full_epoch", "examine"]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [("oom", "no_memory"), ("timeout", "timeout"), ("killed", "killed"), ("error", "failed")],
+)
+@pytest.mark.parametrize("at", LATER)
+def test_what_follows_the_blocks_cannot_lose_the_row(
+    run: Any, at: str, status: Any, reason: str
+) -> None:
+    """The row is ok; what was asked for then and later is missing, with why; the other row has it all."""
+    world = World(fails=(AMP, at), status=status)
+    result, events = run(world, (FP32, AMP), full_epoch=True, examine={})
+    fine, hurt = result.processes
+    assert [(p.status, p.message) for p in (fine, hurt)] == [("ok", None)] * 2
+    missing = PARTS[LATER.index(at) :]
+    assert hurt.lost == dict.fromkeys(missing, "planted")
+    assert hurt.unavailable == dict.fromkeys(missing, reason)
+    assert (fine.lost, fine.unavailable) == ({}, {})
+    # it is not asked again, nor told to quit: it is gone
+    asked = [do for key, do, _ in world.asked if key == AMP]
+    assert asked == ["warm_up", "block", "block", *LATER[: LATER.index(at) + 1]]
+    assert not any(isinstance(event, ProcessFailed) for event in events)
+    told = [(e.key, e.part, e.message) for e in events if isinstance(e, PartLost)]
+    assert told == [(AMP, part, "planted") for part in missing]
+
+
+def test_edges_that_were_answered_are_not_lost_with_their_repeat(run: Any) -> None:
+    """A process that dies when its disturbed edges are timed again has answered them."""
+    world = World(
+        foreign_s=lambda turn: 2.0 if turn == 2 else 0.0, fails=(FP32, "edges"), fails_at=2
+    )
+    result, _ = run(world, spare_s=10.0, examine={})
+    (process,) = result.processes
+    assert [do for _, do, _ in world.asked].count("edges") == 2
+    assert (process.status, process.lost) == ("ok", {"examine": "planted"})
+
+
+def test_a_process_that_does_not_quit_has_lost_nothing(run: Any) -> None:
+    """It is waited for a few seconds, whatever the timeout; the failure is in its log and nowhere else."""
+    world = World(fails=(FP32, "quit"), status="timeout")
+    result, events = run(world, (FP32, AMP))
+    for process in result.processes:
+        assert (process.status, process.lost, process.unavailable) == ("ok", {}, {})
+    assert 0 < world.waited_s["quit"] <= QUIT_S < 60
+    assert not any(isinstance(event, (PartLost, ProcessFailed)) for event in events)
+    assert [do for key, do, _ in world.asked if do == "quit"] == ["quit", "quit"]
+
+
+def test_all_quit_before_any_is_ended(run: Any) -> None:
+    """They leave side by side, and nobody waits for an exit."""
+    world = World()
+    run(world, (FP32, AMP), edges=False)
+    leaving = world.told[world.told.index(f"quit {FP32}") :]
+    assert leaving[:6] == [f"{how} {key}" for how in ("quit", "kill", "end") for key in (FP32, AMP)]
+
+
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_a_reversed_generation_runs_its_rows_last_to_first(run: Any, side_by_side: bool) -> None:
+    """In every stage; the results are in the plan's order, and so are the folders."""
+    world = World()
+    plan = {"full_epoch": True, "examine": {}, "side_by_side": side_by_side}
+    result, _ = run(world, (FP32, AMP, TF32), reverse=True, **plan)
+    backwards = [TF32, AMP, FP32]
+    for do in ("warm_up", "edges", "epoch", "examine", "quit"):
+        assert [key for key, asked, _ in world.asked if asked == do] == backwards
+    blocks_of = [key for key, _ in blocks(world)]
+    palindrome = [*backwards, *backwards[::-1]]
+    assert blocks_of == (palindrome if side_by_side else sorted(palindrome, key=backwards.index))
+    assert [p.key for p in result.processes] == backwards[::-1]
+    assert [p.folder[-3:] for p in result.processes] == ["1-0", "1-1", "1-2"]
+
+
+@pytest.mark.parametrize("turns", range(1, 9))
+def test_a_baton_that_cannot_be_written_down(
+    run: Any, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """Before the blocks are timed it ends the generation; after that, measured is measured."""
+    written = []
+
+    def append(log: JsonLines, item: dict[str, Any]) -> None:
+        written.append(item["what"])
+        if len(written) >= turns:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(JsonLines, "append", append)
+    world = World()
+    # two warm-ups, four blocks, then edges
+    if turns <= 6:
+        with pytest.raises(PerfkitError, match="cannot write") as caught:
+            run(world, (FP32, AMP))
+        assert caught.value.hint == "free some space"
+    else:
+        result, _ = run(world, (FP32, AMP), examine={})
+        assert world.generation is not None and world.generation.problem is not None
+        fp32, amp = result.processes
+        assert (fp32.status, amp.status) == ("ok", "ok")
+        assert set(fp32.lost) == {"examine"}
+        assert set(amp.lost) == ({"edges", "examine"} if turns == 7 else {"examine"})
+        assert amp.unavailable["examine"] == "failed"
+    assert len(written) == turns
+    assert {f"end {FP32}", f"end {AMP}"} <= set(world.told)
+
+
+def test_no_space_for_what_follows_is_told_to_whoever_stores(run: Any) -> None:
+    """A process that could not write down its edges: the row is ok, and the study should not go on."""
+    world = World(fails=(AMP, "edges"), status="error", message=f"{NO_SPACE}: x")
+    result, _ = run(world, (FP32, AMP))
+    assert [p.status for p in result.processes] == ["ok", "ok"]
+    assert world.generation is not None and NO_SPACE in str(world.generation.problem)
+    world = World(fails=(AMP, "edges"), status="error")
+    run(world, (FP32, AMP))
+    assert world.generation is not None and world.generation.problem is None
 
 
 def test_what_is_not_planned_is_not_asked(run: Any) -> None:
@@ -199,9 +344,9 @@ def test_what_is_not_planned_is_not_asked(run: Any) -> None:
     run(world, edges=False)
     assert [do for _, do, _ in world.asked] == ["warm_up", "block", "block", "quit"]
     world = World()
-    run(world, full_epoch=True, examine_seeds={FP32: (3, 4)})
+    run(world, full_epoch=True, examine={FP32: Examine(seed=3, perturbations=(0.5,))})
     assert [do for _, do, _ in world.asked][3:] == ["edges", "epoch", "examine", "quit"]
-    assert world.asked[-2][2] == {"seeds": [3, 4]}
+    assert world.asked[-2][2] == {"seed": 3, "perturbations": [0.5]}
 
 
 def test_a_generation_has_room_for_four() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,11 @@ def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return write
 
 
-def ask(module: str, told: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    return helpers._ask(module, {"number": 7}, (told if told is not None else []).append)
+def ask(
+    module: str, told: list[dict[str, Any]] | None = None, silent_s: float = 60.0
+) -> dict[str, Any]:
+    listener = (told if told is not None else []).append
+    return helpers._ask(module, {"number": 7}, listener, silent_s=silent_s)
 
 
 def test_a_question_is_answered(child: Any) -> None:
@@ -86,6 +90,85 @@ def test_a_child_that_dies_is_an_error_that_says_why(child: Any, body: str, why:
     """The last line that it printed, or else how it ended."""
     with pytest.raises(PerfkitError, match=why):
         ask(child(body))
+
+
+def test_a_child_that_says_nothing_is_given_up(child: Any) -> None:
+    """Silence is an end, also after a message; the child is gone then."""
+    says = "print(json.dumps({'event': 'progress', 'pid': os.getpid()}), flush=True)\n"
+    told: list[dict[str, Any]] = []
+    with pytest.raises(PerfkitError, match="no answer"):
+        ask(child(says + "import time; time.sleep(600)\n"), told, silent_s=0.5)
+    with pytest.raises(ProcessLookupError):
+        os.kill(told[0]["pid"], 0)
+
+
+@pytest.mark.parametrize(
+    "sign", ["print(json.dumps({'event': 'x'}), flush=True)", "os.write(2, b'.')"]
+)
+def test_signs_of_life_are_waited_on(
+    child: Any, sign: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Progress that is told, or anything that is printed: more time, as often as it comes."""
+    given = tmp_path / "given"
+    given.write_text("")
+
+    class Clock:
+        """Every sign of life comes 40 s after the one before: 800 s in all, and 600 s are given."""
+
+        @staticmethod
+        def monotonic() -> float:
+            return 40.0 * len(given.read_text())
+
+    monkeypatch.setattr(helpers, "time", Clock)
+    body = (
+        f"import time\nfor n in range(20):\n    {sign}\n    time.sleep(0.2)\n"
+        f"    open({str(given)!r}, 'a').write('.')\n"
+    )
+    assert ask(child(body + DONE), silent_s=600.0)["asked"] == {"number": 7}
+
+
+def test_torch_that_never_comes_back_is_an_error(
+    child: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A survey has its limit, and says what hangs."""
+    asked = helpers._ask
+    silent = child("import time; time.sleep(600)\n")
+    monkeypatch.setattr(helpers, "SURVEY_S", 0.5)
+    monkeypatch.setattr(
+        helpers, "_ask", lambda module, *rest, **limits: asked(silent, *rest, **limits)
+    )
+    with pytest.raises(PerfkitError, match="torch did not say") as caught:
+        helpers.survey("cpu")
+    assert caught.value.hint is not None and "import torch" in caught.value.hint
+
+
+def test_a_prepare_that_hangs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its workload, and how it can say that it is alive."""
+    monkeypatch.setenv("PERFKIT_PATH", str(PLUGINS))
+    monkeypatch.setattr(helpers, "LEAST_SILENT_S", 4.0)
+    config = RunConfig(arch="never_prepared")
+    with pytest.raises(PerfkitError, match="workload never_prepared: its prepare") as caught:
+        helpers.prepare(config, lambda event: None, timeout_s=1.0)
+    assert caught.value.hint is not None and "progress" in caught.value.hint
+
+
+def test_a_factory_that_never_returns_is_left_to_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the time of a row and no more, and is no error here."""
+    monkeypatch.setenv("PERFKIT_PATH", str(PLUGINS))
+    data = helpers.prepare(RunConfig(arch="stalls"), lambda event: None, timeout_s=1.0)
+    assert (data.path, data.num_samples) == (None, None)
+
+
+def test_no_room_for_a_temporary_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where even /tmp is full, that is the error."""
+
+    def refuse() -> Any:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(helpers.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(PerfkitError, match="temporary") as caught:
+        ask("planted_child")
+    assert caught.value.hint is not None and "TMPDIR" in caught.value.hint
 
 
 def test_python_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:

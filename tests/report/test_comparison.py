@@ -156,3 +156,15 @@ def test_colour_repeats_words() -> None:
     assert "\x1b[31m0.84× [0.82–0.87] slower" in console.render(
         WITH_REFERENCE, width=200, color=True
     ).replace("\x1b[0m", "")
+
+
+def test_a_row_without_an_epoch_is_no_failure_and_is_told() -> None:
+    """Steps were timed but a part of the epoch was lost: a dash in the table, and a sentence."""
+    lost = comparison(
+        REFERENCE, compared("convnext/amp", side(6.1), side(0.5, epoch_time_s=None), memory_ratio=1)
+    )
+    text = console.render(lost, width=120, color=False)
+    assert "No epoch could be forecast in NEW: convnext/amp." in " ".join(text.split())
+    assert "forecast in OLD" not in text
+    line = next(line for line in text.splitlines() if line.startswith("convnext/amp"))
+    assert "–" in line and "ok" not in line.split()

@@ -28,7 +28,12 @@ from perfkit.document import Document
 from perfkit.report import console, terminal
 
 GOLDEN = Path(__file__).parent / "golden"
-WIDTHS = {name: 120 for name in DOCUMENTS} | {"four_rows_narrow": 60, "two_rows_100": 100}
+WIDTHS = {name: 120 for name in DOCUMENTS} | {
+    "four_rows_narrow": 60,
+    "two_rows_100": 100,
+    "batches_60": 60,
+    "lost_part_60": 60,
+}
 
 
 @pytest.mark.parametrize("name", WIDTHS)
@@ -162,6 +167,9 @@ def test_a_narrow_encoding_gets_plainer_signs(monkeypatch: pytest.MonkeyPatch) -
     stream = _Stream("ascii")
     console.show(FOUR_ROWS, stream)
     assert "4.11x as fast [3.92-4.30]" in " ".join(stream.text().split())
+    stream = _Stream("ascii")
+    terminal.write("old ÷ new: 1 → 2", stream)
+    assert stream.text() == "old / new: 1 -> 2"
 
 
 def test_width_comes_from_columns_then_the_terminal_then_a_default() -> None:

@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from report_documents import (
+    BATCHES,
+    DEVICE_CLOCK,
     DOCUMENTS,
     FOUR_ROWS,
     INCONCLUSIVE,
     INTERRUPTED,
+    LOST_PART,
     ON_GPU,
     TWO_ROWS,
     document,
@@ -35,7 +38,8 @@ RENDERER = MarkdownIt("commonmark").enable("table")
 FORMATS = {"md": markdown.report, "summary.md": summary.report}
 GOLDEN_NAMES = [
     *(f"{name}.md" for name in ("two_rows", "four_rows", "interrupted", "on_gpu", "one_row")),
-    *(f"{name}.summary.md" for name in ("inconclusive", "four_rows")),
+    *(f"{name}.md" for name in ("batches", "device_clock", "lost_part")),
+    *(f"{name}.summary.md" for name in ("inconclusive", "four_rows", "lost_part")),
 ]
 
 
@@ -167,11 +171,69 @@ def test_plots_are_linked_and_those_left_out_are_told() -> None:
 
 def test_a_device_adds_the_exposed_wait() -> None:
     """With a device beside the host, what it idled for its batch stands beside the host's phases."""
-    first = replace(ON_GPU.rows[0], exposed_wait_s=0.02)
+    first = replace(ON_GPU.rows[0], exposed_wait_s=0.02, phases_clock="host")
     text = markdown.report([run(replace(ON_GPU, rows=(first, *ON_GPU.rows[1:])))])
     assert "| exposed wait (ms) |" in text
-    assert "on the host's clock" in text
+    assert "on the host's clock (a call that the device still works on" in text
     assert "exposed wait" not in markdown.report([run(TWO_ROWS)])
+
+
+def test_phases_say_whose_clock_they_are_on() -> None:
+    """The device's where it marked them; beside each row where rows differ; on a CPU there is only one."""
+    assert "mean of its phases, on the device's clock (" in markdown.report([run(DEVICE_CLOCK)])
+    first, second = DEVICE_CLOCK.rows
+    mixed = replace(DEVICE_CLOCK, rows=(first, replace(second, phases_clock="host")))
+    text = markdown.report([run(mixed)])
+    assert "on the clock that stands beside each row (host's: a call that" in text
+    assert re.search(r"\| Configuration +\| clock +\| waiting \(ms\)", text)
+    assert re.search(r"\| `convnext/fp32` +\| device \|", text)
+    assert re.search(r"\| `convnext/amp\+compile` +\| host +\|", text)
+    assert "clock" not in markdown.report([run(BATCHES)])
+
+
+def test_waiting_and_transfer_stand_apart() -> None:
+    """Both have a column and are explained, in the order of a step, beside a row that has them together."""
+    text = markdown.report([run(document(TWO_ROWS.rows[0], BATCHES.rows[1]))])
+    heads = ("waiting (ms)", "transfer (ms)", "data wait (ms)", "h2d (ms)", "other (ms)")
+    (heading,) = [line for line in text.split("\n") if "forward (ms)" in line]
+    assert sorted(map(heading.index, heads)) == [heading.index(head) for head in heads]
+    assert "Waiting: the batch was not there; transfer: it was there and had to be handed" in text
+    assert "data wait: both together, where it is not known" in text
+    assert "next batch not ready (% of steps)" in heading
+    assert "the batch was not there" not in markdown.report([run(TWO_ROWS)])
+
+
+def test_a_thread_without_a_core_is_told() -> None:
+    """Run delay of one row in a sentence, of several by their names, and of none not at all."""
+    alone = replace(BATCHES, rows=BATCHES.rows[:1])
+    said = "The trainer's thread was ready to run and had no core for 1.20 ms of a step"
+    assert f"\n\n{said}.\n\n" in markdown.report([run(alone)])
+    assert f"{said} in `convnext/fp32`, 17.8 ms in `convnext/fp32+num" in markdown.report(
+        [run(BATCHES)]
+    )
+    assert "no core" not in markdown.report([run(TWO_ROWS)])
+
+
+@pytest.mark.parametrize("reference_too", [False, True])
+def test_a_lost_part_is_no_gap_in_the_text(reference_too: bool) -> None:
+    """Where no epoch could be forecast, no format shows `None`, and steps are what is compared."""
+    first, second = LOST_PART.rows
+    if reference_too:
+        first = replace(first, epoch_time_s=None, epoch_parts_s={}, speedup=None)
+    for render in FORMATS.values():
+        text = render([run(replace(LOST_PART, rows=(first, second)))])
+        assert "None" not in text and "(ok)" not in text
+        assert "steps: 1.34× [1.29–1.40] faster" in text
+        assert "- `convnext/amp`: evaluation was lost" in text
+
+
+def test_starting_has_a_table_of_its_own() -> None:
+    """One-time costs; the first step is named by its caches where both are known."""
+    text = markdown.report([run(DEVICE_CLOCK)])
+    heads = "| first batch (s) | first step, cold caches (s) | first step, warm (s) |"
+    assert heads in text
+    assert "| first batch (ms) | first step (ms) |" in markdown.report([run(BATCHES)])
+    assert "when training starts" not in markdown.report([run(TWO_ROWS)])
 
 
 def test_settings_read_back_are_said_once_for_rows_that_agree() -> None:

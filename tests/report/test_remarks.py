@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from report_documents import CPU, METHOD, ON_GPU, TWO_ROWS, document, failed, reference, row
+from dataclasses import replace
+
+import pytest
+from report_documents import (
+    BATCHES,
+    CPU,
+    DEVICE_CLOCK,
+    GPU,
+    METHOD,
+    ON_GPU,
+    TWO_ROWS,
+    document,
+    failed,
+    reference,
+    row,
+)
 
 from perfkit.report.remarks import machine, not_available, notes, remarks, try_next
 
@@ -89,6 +104,73 @@ def test_compiling_shows_its_price() -> None:
     )
     assert notes(slow) == ["the first step, with compiling, took 40.0 s"]
     assert notes(paid)[0].endswith("; it has paid for itself after 12 epochs")
+
+
+def test_compiling_with_cold_and_with_warm_caches_is_two_numbers() -> None:
+    """Both first steps are named, and the one that has to be paid back is the cold one."""
+    both = {"first_step_cold": 41.3, "first_step": 6.2}
+    paid = row("convnext/amp+compile", startup_s=both, compile_break_even_epochs=12.4)
+    assert notes(paid) == [
+        "first step, cold caches: 41.3 s; first step, warm: 6.20 s; compiling with cold caches has"
+        " paid for itself after 12 epochs"
+    ]
+    once = row("convnext/amp+compile", startup_s={"first_step_cold": 41.3})
+    assert notes(once) == ["first step, cold caches: 41.3 s"]
+    assert notes(row("convnext/amp+compile")) == notes(row("convnext/amp", startup_s=both)) == []
+
+
+def test_a_step_says_how_it_came_by_its_batch() -> None:
+    """Waiting and transfer of every row, how often the next batch was not ready, and what the words mean."""
+    first, other, explained = labelled(BATCHES, "Step")
+    assert "transfer 19 %" in first and "waiting 6 %" in first
+    assert first.endswith("; the next batch was not ready at 3 % of the steps")
+    assert other == (
+        "convnext/fp32+num_workers=4: transfer 7 %, waiting 0 %; the next batch was not ready at"
+        " less than 1 % of the steps"
+    )
+    assert explained.startswith("waiting: the batch was not there; transfer: it was there and")
+    assert len(labelled(TWO_ROWS, "Step")) == 1, "older documents have one wait, and no more to say"
+
+
+def test_a_step_on_a_device_says_whose_clock_it_is_on() -> None:
+    """Where there are two clocks, the one that is meant is named; a document that is older names none."""
+    assert labelled(DEVICE_CLOCK, "Step")[0].startswith("convnext/fp32, device's clock: backward")
+    assert "every step" in labelled(DEVICE_CLOCK, "Step")[0]
+    assert labelled(ON_GPU, "Step")[0].startswith("convnext/fp32: backward")
+
+
+def test_a_row_without_an_epoch_still_shows_its_step() -> None:
+    """A lost part of the epoch costs the line on the epoch alone."""
+    first = replace(BATCHES.rows[0], epoch_time_s=None, epoch_parts_s={}, speedup=None)
+    shown = document(first)
+    assert labelled(shown, "Epoch") == []
+    assert labelled(shown, "Step")[0].startswith("convnext/fp32: backward 37 %")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "said"),
+    [
+        ("edges", "timeout", "the edges of an epoch: it did not end in the time it had"),
+        ("evaluation", "failed", "evaluation: measuring it failed"),
+        ("evaluation", "no_data", "evaluation: there was nothing to measure"),
+        ("partial_batch", "not_supported", "partial batch: this training does not allow it"),
+        ("epoch_start", "killed", "start of an epoch: its process was killed"),
+        ("losses", "no_memory", "losses: there was no memory left for it"),
+        ("full_epoch", "timeout", "real epoch: it did not end in the time it had"),
+        ("render_samples", "failed", "render samples: measuring it failed"),
+        ("gpu_util_share", "no_data", "GPU utilisation: nothing was measured in this time"),
+    ],
+)
+def test_lost_parts_have_readable_reasons(name: str, reason: str, said: str) -> None:
+    """Parts of an epoch and a user's periodic work are named in words, with what became of them."""
+    shown = document(reference(unavailable={name: reason}), environment=GPU, unavailable={})
+    assert not_available(shown) == [said]
+
+
+def test_what_telemetry_lacks_is_left_to_the_json() -> None:
+    """A value that no reader asked for is not listed for lack of data."""
+    shown = document(reference(unavailable={"power_w": "no_data"}), unavailable={})
+    assert not_available(shown) == []
 
 
 def test_shares_of_epoch_and_step() -> None:

@@ -137,6 +137,72 @@ def test_nothing_measured() -> None:
     assert said == "Nothing was measured: the notes say why."
 
 
+@pytest.mark.parametrize(
+    ("speedup", "said"),
+    [
+        (FASTER, "amp's steps are 1.34× as fast as fp32's [1.29–1.40]: 103 instead of"),
+        (
+            judged(0.871, 0.84, 0.902, "slower"),
+            "amp's steps are slower than fp32's: 0.87× as fast [0.84–0.90], 103 instead of",
+        ),
+        (
+            judged(1.004, 0.99, 1.018, "same"),
+            "amp's steps and fp32's take the same time, within 3 %: 1.004× as fast [0.990–1.018],",
+        ),
+        (
+            judged(1.3, None, None, "inconclusive"),
+            "Whether amp's steps are faster than fp32's is not settled: 1.30× as fast, 103 instead",
+        ),
+    ],
+)
+def test_without_an_epoch_steps_are_compared(speedup: Speedup, said: str) -> None:
+    """A row whose epoch lost a part: its steps are held against the reference's."""
+    lost = row("convnext/amp", 20.94, epoch_time_s=None, generations=0, step_speedup=speedup)
+    text = meaning(document(reference(), lost))
+    assert text.startswith(f"No epoch of amp could be forecast: the notes say why. {said}")
+    assert "No row was shown" not in text and "None" not in text and "were 0" not in text
+
+
+def test_a_reference_without_an_epoch_is_compared_by_steps() -> None:
+    """No row has a speed-up of the epoch then; what steps say is said, and what would settle it."""
+    first = reference(epoch_time_s=None, epoch_parts_s={}, speedup=None)
+    others = [
+        row("convnext/amp", 20.94, step_speedup=FASTER),
+        row("convnext/bf16", step_speedup=judged(1.041, 0.972, 1.115, "inconclusive")),
+    ]
+    said = meaning(document(first, *others))
+    assert said.startswith("No epoch of fp32 could be forecast: the notes say why. amp's steps are")
+    assert "Whether bf16's steps are faster" in said
+    assert said.endswith("--time-budget 360")
+    unjudged = meaning(document(first, row("convnext/amp")))
+    assert "Not compared: amp (never timed beside the reference)" in unjudged
+    bare = meaning(document(reference(), row("convnext/amp", epoch_time_s=None)))
+    assert "Not compared: amp (only its steps were timed)" in bare
+
+
+def test_epochs_and_steps_in_one_answer() -> None:
+    """Rows with an epoch are compared by it, and one without it by its steps."""
+    said = meaning(
+        document(
+            reference(),
+            row("convnext/a", 20.94, speedup=FASTER, step_speedup=FASTER),
+            row("convnext/b", 20.0, epoch_time_s=None, step_speedup=FASTER),
+        )
+    )
+    assert said.startswith("a has the fastest epoch: 20.9 s instead of 28.1 s with fp32")
+    assert "No epoch of b could be forecast: the notes say why. b's steps are 1.34×" in said
+    assert "Not compared" not in said
+
+
+def test_one_row_without_an_epoch() -> None:
+    """Its step is what is known."""
+    lost = reference(epoch_time_s=None, epoch_parts_s={}, speedup=None)
+    assert meaning(document(lost)) == (
+        "convnext/fp32 takes a step in 209 ms (76.7 samples/s). No epoch of convnext/fp32 could be"
+        " forecast: the notes say why."
+    )
+
+
 def test_one_row() -> None:
     """A single row has no ratio."""
     assert meaning(document(reference())) == (

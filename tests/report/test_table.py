@@ -8,7 +8,17 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from hypothesis import given
-from report_documents import DOCUMENTS, FOUR_ROWS, ON_GPU, TWO_ROWS, document, reference
+from report_documents import (
+    BATCHES,
+    DEVICE_CLOCK,
+    DOCUMENTS,
+    FOUR_ROWS,
+    LOST_PART,
+    ON_GPU,
+    TWO_ROWS,
+    document,
+    reference,
+)
 from stored_values import documents as any_document
 
 from perfkit.document import Document
@@ -76,6 +86,34 @@ def test_notes_lists_and_reasons_are_cells() -> None:
     assert line["base_devices"] == "cuda:0; cuda:1"
     assert "mfu=unknown_peak" in line["unavailable"]
     assert "emulated_bf16: bfloat16 is emulated" in read(TWO_ROWS).iloc[1]["notes"]
+
+
+def test_columns_of_phases_stand_together_in_their_order() -> None:
+    """Rows of an older document and of a newer one: both kinds of wait, and then what follows them."""
+    found = read(TWO_ROWS, BATCHES, DEVICE_CLOCK)
+    phases = [name for name in found.columns if name.startswith("phase_")]
+    assert phases == [
+        f"phase_{name}_s"
+        for name in (
+            "waiting", "transfer", "data_wait", "h2d", "forward", "backward", "optimizer", "other",
+        )
+    ]  # fmt: skip
+    places = [list(found.columns).index(name) for name in phases]
+    assert places == list(range(places[0], places[0] + len(places)))
+    assert found["phase_data_wait_s"].isna().tolist() == [False, True, True, True, True, True]
+    assert found["phases_clock"].tolist()[2:] == ["host", "host", "device", "device"]
+    assert found["not_ready_share"].tolist()[2:] == [0.031, 0.002, 0.0, 0.44]
+    assert found["run_delay_s"].tolist()[2:4] == [0.0012, 0.0178]
+    assert found["startup_first_step_cold_s"].tolist()[-1] == 41.3
+
+
+def test_a_lost_part_is_an_empty_cell() -> None:
+    """No forecast is no number, and the reason stands in its column."""
+    line = read(LOST_PART).iloc[1]
+    assert pd.isna(line["epoch_time_s"]) and pd.isna(line["speedup"])
+    assert line["step_speedup"] == 1.342 and line["step_speedup_outcome"] == "faster"
+    assert "evaluation=failed" in line["unavailable"]
+    assert "part_lost: evaluation was lost" in line["notes"]
 
 
 def test_columns_say_their_unit() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit.stats import CONFIDENCE, MIN_GENERATIONS, t_quantile
+from perfkit.stats import EARLY_END_CONFIDENCE, MIN_GENERATIONS, t_quantile
 from perfkit.study.budget import PALINDROMES, SAFETY, Costs, best_palindromes, half_width
 
 VARIANCE = st.floats(0, 0.1)
@@ -28,7 +28,7 @@ def best(
 
 def test_the_width_by_hand() -> None:
     """t(3) × √((b + w ÷ p) ÷ n) for four generations of two palindromes."""
-    expected = t_quantile(CONFIDENCE, 3) * math.sqrt((0.0004 + 0.0016 / 2) / 4)
+    expected = t_quantile(EARLY_END_CONFIDENCE, 3) * math.sqrt((0.0004 + 0.0016 / 2) / 4)
     assert half_width(4, 2, 0.0016, 0.0004) == pytest.approx(expected)
 
 

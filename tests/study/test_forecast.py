@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from perfkit.config import RunConfig
 from perfkit.engine.results import ProcessResult
-from perfkit.study.forecast import epoch_parts_s, mean_step_s, without_periodic_s
+from perfkit.study.forecast import (
+    epoch_parts_s,
+    lost_of_the_epoch,
+    mean_step_s,
+    without_periodic_s,
+)
 
 SECONDS = st.floats(0, 1e3)
 
@@ -68,6 +73,47 @@ def test_parts_that_were_not_measured_are_not_there() -> None:
     """No edges: the steps are all that is known, and no zero stands for the rest."""
     parts = epoch_parts_s(process(), config())
     assert parts is not None and list(parts) == ["steps"]
+
+
+def test_a_lost_partial_batch_leaves_the_forecast_without_it() -> None:
+    """An epoch that drops it is what is left."""
+    lost = replace(process(evaluation=0.5), lost={"partial_batch": "ValueError: one value"})
+    parts = epoch_parts_s(lost, config(num_samples=168))
+    assert parts == pytest.approx({"steps": 1.0, "evaluation": 0.5})
+
+
+@pytest.mark.parametrize("name", ["epoch_start", "evaluation", "edges", "plot of a stranger"])
+def test_a_lost_edge_leaves_no_forecast(name: str) -> None:
+    """An epoch without its evaluation, its start or its periodic work is another epoch."""
+    lost = replace(process(evaluation=0.5), lost={name: "RuntimeError: gone"})
+    assert epoch_parts_s(lost, config()) is None
+    assert without_periodic_s(lost, config()) is None
+    assert lost_of_the_epoch(lost) == [name]
+
+
+@pytest.mark.parametrize("name", ["memory", "losses", "flops_per_sample", "full_epoch", "examine"])
+def test_what_is_no_part_of_an_epoch_costs_no_forecast(name: str) -> None:
+    """Losses, ceilings, peaks and a real epoch are values of their own."""
+    lost = replace(process(evaluation=0.5), lost={name: "RuntimeError: gone"})
+    assert epoch_parts_s(lost, config()) == pytest.approx({"steps": 1.0, "evaluation": 0.5})
+
+
+def test_periodic_work_takes_no_name_of_ours() -> None:
+    """A task called like a part of an epoch stands beside it, and an epoch without it is the same."""
+    names = ("steps", "evaluation", "periodic evaluation")
+    periodic = {name: {"run_s": 2.0, "every": 4} for name in names}
+    parts = epoch_parts_s(process(evaluation=0.25, periodic=periodic), config())
+    assert parts == pytest.approx(
+        {
+            "steps": 1.0,
+            "evaluation": 0.25,
+            "periodic steps": 0.5,
+            "periodic evaluation": 0.5,
+            "periodic periodic evaluation": 0.5,
+        }
+    )
+    without = without_periodic_s(process(evaluation=0.25, periodic=periodic), config())
+    assert without == pytest.approx(1.25)
 
 
 def test_no_steps_no_forecast() -> None:

@@ -98,6 +98,20 @@ def test_losses_beyond_the_tolerance_are_said(loss: dict[str, float | None], sai
     assert ("loss_differs" in codes(loss=loss)) == said
 
 
+def test_a_small_tolerance_is_readable() -> None:
+    """FP32's own rounding is millionths, and not 0.0 %."""
+    text = codes(loss={"distance": 0.013, "tolerance": 2.4e-6})["loss_differs"]
+    assert text == "losses are 1.3% from FP32's, and rounding in this precision explains 0.0002 %"
+
+
+def test_what_was_lost_is_said() -> None:
+    """By name, with what happened."""
+    lost = ProcessResult(key="x/amp", status="ok", lost={"memory": "RuntimeError: gone"})
+    assert codes(finished=[lost])["part_lost"] == (
+        "the peaks of memory could not be measured: RuntimeError: gone"
+    )
+
+
 @pytest.mark.parametrize(("real_s", "said"), [(0.8, "25.0 % above"), (1.25, "20.0 % below")])
 def test_a_real_epoch_is_held_against_the_forecast(real_s: float, said: str) -> None:
     """A forecast of 1 s beside what an epoch took: a miss is shown as a miss."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from perfkit.document import Status
 from perfkit.engine.results import GenerationResult, ProcessResult
-from perfkit.stats import CONFIDENCE, t_quantile
+from perfkit.stats import CONFIDENCE, EARLY_END_CONFIDENCE, ratio_interval, t_quantile
 from perfkit.study.ratios import epoch_s, log_ratios, sample_s, speedup, variances
 
 FP32, AMP = row("x/fp32"), row("x/amp")
@@ -107,6 +107,33 @@ def test_variances_by_hand() -> None:
     within, between = variances(AMP, FP32, results)
     assert within == pytest.approx(expected_within)
     assert between == pytest.approx(expected_between)
+
+
+def test_other_arms_are_in_no_ratio() -> None:
+    """Replayed batches are no training: neither ratios nor their noise know of them."""
+    usual = [pair(n, 0.2 + 0.01 * n, 0.1) for n in range(4)]
+    replayed = [
+        replace(
+            result,
+            processes=tuple(
+                replace(p, blocks=(*p.blocks, replace(block(9, 0, 7.0 + n), arm="replay_idle")))
+                for p in result.processes
+            ),
+        )
+        for n, result in enumerate(usual)
+    ]
+    assert speedup(AMP, FP32, replayed) == speedup(AMP, FP32, usual)
+    assert speedup(AMP, FP32, replayed, sample_s) == speedup(AMP, FP32, usual, sample_s)
+    assert variances(AMP, FP32, replayed) == variances(AMP, FP32, usual)
+
+
+def test_a_higher_confidence_is_a_wider_interval() -> None:
+    """The same values with the quantile that the study says."""
+    results = [pair(n, 0.2 + 0.01 * n, 0.1) for n in range(4)]
+    logs = log_ratios(AMP, FP32, results, epoch_s)
+    judged = speedup(AMP, FP32, results, confidence=EARLY_END_CONFIDENCE)
+    expected = ratio_interval(logs, EARLY_END_CONFIDENCE)
+    assert judged is not None and (judged.low, judged.high) == (expected.low, expected.high)
 
 
 def test_variances_that_cannot_be_told_are_none() -> None:

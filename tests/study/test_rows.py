@@ -171,8 +171,46 @@ def test_compiling_pays_for_itself_after_so_many_epochs() -> None:
         for n in range(4)
     ]
     compiled = made(*results, of=(FP32, COMPILED))[1]
+    assert compiled.startup_s == {"first_step_cold": 31.0, "first_step": 6.0}
     assert compiled.compile_break_even_epochs == pytest.approx(60)
     assert made(*results[:3], of=(FP32, COMPILED))[1].compile_break_even_epochs is None
+
+
+def test_what_happened_before_steps_and_beside_them() -> None:
+    """Phases with their clock, unready batches and run delay are means over all steps of a row."""
+    plain = process("x/fp32").blocks[0]
+    phases = {"waiting": 0.02, "transfer": 0.01, "forward": 0.07}
+    blocks = (
+        replace(
+            plain,
+            steps=30,
+            phases_s=phases,
+            phases_clock="host",
+            not_ready_share=0.4,
+            run_delay_s=0.01,
+        ),
+        replace(plain, phases_s=phases, phases_clock="host", not_ready_share=0.8, run_delay_s=0.05),
+    )
+    (only,) = made(generation(process("x/fp32", blocks=blocks)), of=(FP32,))
+    assert (only.phases_s, only.phases_clock) == (pytest.approx(phases), "host")
+    assert only.not_ready_share == pytest.approx(0.5)
+    assert only.run_delay_s == pytest.approx(0.02)
+    (old,) = made(generation(process("x/fp32")), of=(FP32,))
+    assert (old.phases_clock, old.not_ready_share, old.run_delay_s) == (None, None, None)
+    assert old.unavailable["run_delay_s"] == old.unavailable["not_ready_share"] == "no_data"
+
+
+def test_other_arms_are_in_no_value_of_a_row() -> None:
+    """A process that replayed batches too has the row of one that did not."""
+    usual = process("x/fp32")
+    other = replace(
+        usual.blocks[0], number=7, arm="replay_running", step_times_s=(9.0,), disturbed=True,
+        steady=False, loader={"fetch_s": 9.0}, not_ready_share=1.0, own_s=9.0,
+    )  # fmt: skip
+    mixed = replace(usual, blocks=(*usual.blocks, other))
+    assert made(generation(mixed), of=(FP32,)) == made(generation(usual), of=(FP32,))
+    results = [generation(mixed)]
+    assert windows(FP32, results) == windows(FP32, [generation(usual)])
 
 
 def test_windows_are_the_blocks_of_a_row() -> None:

@@ -15,9 +15,8 @@ from small_training import BATCH, let_go, run_folder, use
 from perfkit.records import FETCHES, STEPS
 from perfkit.runfolder import RunFolder, read_json
 from perfkit.training import commands as module
-from perfkit.training.arms import REPLAYED_BATCHES, Replay
 from perfkit.training.commands import Commands
-from perfkit.training.failures import BadLoss
+from perfkit.training.failures import BadLoss, CannotRun
 from perfkit.training.probe import worker
 
 
@@ -93,48 +92,24 @@ def test_a_block_is_answered_and_recorded(player: Any) -> None:
 
 
 def test_replay_leaves_the_workers_idle(player: Any) -> None:
-    """Batches seen before, in rotation: after the first few, none is taken from the loader."""
+    """Nothing is taken from the loader once the batches to replay are there."""
     commands = player(num_workers=1)
     commands.do_warm_up(0.0)
-    commands.do_block(1, "replay", 5)
-    replay = commands._arms["replay"]
-    assert isinstance(replay, Replay)
-    taken = [replay.next() for _ in range(2 * REPLAYED_BATCHES)]
-    for one, again in zip(taken, taken[REPLAYED_BATCHES:], strict=False):
-        assert one[0] is again[0]
-    told = answered(commands.do_block(2, "replay", 5))["result"]
-    assert (told["drained"], told["drain_s"]) == (0, 0)
+    commands.do_block(1, "replay", seconds=0.0)
+    taken: list[str] = []
+    commands._arms["real"].next = lambda: taken.append("one")
+    told = answered(commands.do_block(2, "replay", seconds=0.0))["result"]
+    assert (told["drained"], told["drain_s"], taken) == (0, 0, [])
     assert told["queue_start"] == told["queue_end"] == -1
 
 
-def test_replay_running_takes_at_most_one_ready_batch_a_step(
-    player: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The workers' batches are thrown away as they come, never waited for, and the time is told."""
-    commands = player(num_workers=1, prefetch_factor=4)
-    commands.do_warm_up(0.0)
-    commands.do_block(1, "replay_running", 5)
-    real = commands._arms["real"]
-    ready = iter([0, 0, 3, 1, 0, 2] + [0] * 99)
-    taken: list[str] = []
-    monkeypatch.setattr(real, "depth", lambda: next(ready))
-    monkeypatch.setattr(real, "next", lambda: taken.append("one"))
-    source = commands._arms["replay_running"]
-    assert isinstance(source, Replay)
-    before = source.drained, source.drain_s
-    for _ in range(6):
-        assert len(source.next()[0]) == BATCH
-    assert len(taken) == source.drained - before[0] == 3
-    assert source.drain_s > before[1]
-
-
 def test_replay_running_keeps_the_workers_at_work(player: Any) -> None:
-    """Over a block the workers go on making batches, and those are drained."""
+    """Over a block the workers go on making batches, and those are drained: at most one a step."""
     commands = player(num_workers=1)
     commands.do_warm_up(0.0)
     for block in range(200):
-        told = answered(commands.do_block(block, "replay_running", 50))["result"]
-        assert told["drained"] <= 50 * 3, "at most one a step, in the block and its extensions"
+        told = answered(commands.do_block(block, "replay_running", seconds=0.0))["result"]
+        assert told["drained"] <= told["steps"]
         if told["drained"]:
             break
     assert told["drained"] > 0 and told["drain_s"] > 0
@@ -170,45 +145,164 @@ def quick_ceilings(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module.ceilings, name, lambda *_: 1e9)
 
 
-def test_an_examination_answers_for_every_seed(
+def test_an_examination_answers_with_losses_and_their_spread(
     player: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Losses by seed, FLOPs of a sample, ceilings; the same seed gives the same losses."""
+    """The trace of its seed, three for every perturbation, FLOPs of a sample, ceilings."""
     quick_ceilings(monkeypatch)
     commands = player()
-    told = answered(commands.do_examine([0, 5]))
-    assert told["losses"].keys() == {"0", "5"} and told["losses"]["0"] != told["losses"]["5"]
+    told = answered(commands.do_examine(seed=5, perturbations=[1e-4, 2**-9]))
+    assert told["losses"].keys() == {"5"}
+    assert told["perturbed"].keys() == {"0.0001", "0.001953125"}
+    for traces in told["perturbed"].values():
+        assert [len(trace) for trace in traces] == [len(told["losses"]["5"])] * 3
     assert told["flops_per_sample"] == 2 * 2 * 8 * 4
     assert told["gemm_flops_per_sec"] == told["copy_bytes_per_sec"] == 1e9
-    assert answered(commands.do_examine([5]))["losses"]["5"] == told["losses"]["5"]
+    assert (told["lost"], told["unavailable"]) == ({}, {})
+    again = answered(commands.do_examine(seed=5, perturbations=[]))
+    assert (again["losses"], again["perturbed"]) == (told["losses"], {})
+
+
+def test_workers_are_at_rest_while_ceilings_are_measured(
+    player: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counting needs is one batch, and no more is made."""
+    quick_ceilings(monkeypatch)
+    commands = player(num_workers=1)
+    commands.do_warm_up(0.0)
+
+    def at_rest(*_: Any) -> float:
+        iterator = commands._edges._loader._iterator
+        assert (iterator._tasks_outstanding, iterator._worker_result_queue.qsize()) == (0, 0)
+        return 2e9
+
+    monkeypatch.setattr(module.ceilings, "gemm_flops_per_sec", at_rest)
+    assert answered(commands.do_examine(0, []))["gemm_flops_per_sec"] == 2e9
+
+
+def raising(error: Exception) -> Any:
+    def raises(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return raises
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "value"),
+    [
+        ("losses.trace", "losses", "losses"),
+        ("losses.perturbed", "losses", "perturbed"),
+        ("flops.training_flops", "flops_per_sample", "flops_per_sample"),
+        ("ceilings.gemm_flops_per_sec", "gemm_ceiling_share", "gemm_flops_per_sec"),
+        ("ceilings.copy_bytes_per_sec", "copy_bytes_per_sec", "copy_bytes_per_sec"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("error", "reason", "message"),
+    [
+        (MemoryError("planted"), "no_memory", "planted"),
+        (KeyError("planted"), "failed", "KeyError: 'planted'"),
+        (CannotRun("planted"), "not_supported", "planted"),
+    ],
+)
+def test_each_part_of_an_examination_is_lost_alone(
+    player: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    name: str,
+    value: str,
+    error: Exception,
+    reason: str,
+    message: str,
+) -> None:
+    """It is null with what happened; the rest is answered."""
+    quick_ceilings(monkeypatch)
+    part, function = where.split(".")
+    monkeypatch.setattr(getattr(module, part), function, raising(error))
+    told = answered(player().do_examine(0, [1e-3]))
+    assert not told[value]
+    assert told["lost"] == {name: message}
+    assert told["unavailable"] == {name: reason}
+    others = {"losses", "perturbed", "flops_per_sample", "gemm_flops_per_sec", "copy_bytes_per_sec"}
+    if where == "losses.trace":
+        others.remove("perturbed")
+    assert all(told[other] for other in others - {value})
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_trace_that_is_no_number_is_a_bad_loss(
+def test_a_trace_that_is_no_number_is_lost(
     player: Any, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
-    """The row says nan_loss, and not that an answer had no JSON form."""
+    """After how many updates is told; what was timed stays measured."""
     quick_ceilings(monkeypatch)
-    losses = iter([1.0, 0.5, value, 0.1, 0.1, 0.1])
+    # the first call is the one that counts FLOPs
+    losses = iter([1.0, 1.0, 0.5, value, 0.1, 0.1, 0.1])
     use(monkeypatch, loss=lambda outputs, targets: outputs.sum() * 0 + next(losses))
-    with pytest.raises(BadLoss, match="after 2 updates"):
-        player().do_examine([0])
+    told = answered(player().do_examine(0, []))
+    assert told["losses"] == {}
+    assert "after 2 updates" in told["lost"]["losses"]
+    assert told["unavailable"]["losses"] == "failed"
 
 
-def test_an_examination_without_memory_goes_without(
+def test_what_cannot_be_counted_says_why(player: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss that reads values cannot be followed without them."""
+    quick_ceilings(monkeypatch)
+    use(monkeypatch, loss=lambda outputs, targets: outputs.sum() * outputs.sum().item())
+    told = answered(player().do_examine(0, []))
+    assert told["unavailable"]["flops_per_sample"] == "not_supported"
+    assert told["lost"]["flops_per_sample"]
+
+
+def test_a_model_without_a_product_has_nothing_to_count(
     player: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What needs memory that training does not is null with its reason; the rest is answered."""
+    """Which is no failure."""
+    quick_ceilings(monkeypatch)
+    loss = lambda outputs, targets: outputs.sum()  # noqa: E731
+    use(monkeypatch, model_of=lambda: torch.nn.LayerNorm(8), loss=loss)
+    told = answered(player().do_examine(0, []))
+    assert (told["unavailable"], told["lost"]) == ({"flops_per_sample": "no_data"}, {})
+
+
+def test_edges_and_the_real_epoch_are_lost_alone(
+    player: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sample is left, which the loss refuses: the other parts are answered, and steps go on."""
     quick_ceilings(monkeypatch)
 
-    def exhausted(*_: Any) -> float:
-        raise MemoryError("planted")
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if len(targets) == 1:
+            raise ValueError("planted: expected more than one sample")
+        return torch.nn.functional.cross_entropy(outputs, targets)
 
-    monkeypatch.setattr(module.ceilings, "gemm_flops_per_sec", exhausted)
-    told = answered(player().do_examine([0]))
-    assert told["gemm_flops_per_sec"] is None
-    assert told["unavailable"]["gemm_ceiling_share"] == "no_memory"
-    assert told["copy_bytes_per_sec"] == 1e9 and told["losses"]["0"]
+    use(monkeypatch, loss=loss)
+    commands = player(num_samples=65, num_workers=1)
+    commands.do_warm_up(0.0)
+    told = answered(commands.do_edges())
+    why = "ValueError: planted: expected more than one sample"
+    assert told["lost"] == {"partial_batch": why}
+    assert told["unavailable"]["partial_batch"] == "failed"
+    assert told["edges"]["epoch_start"] > 0 and "partial_batch" not in told["edges"]
+    assert told["memory"]["peak_rss_bytes"] > 0
+    epoch = answered(commands.do_epoch())
+    assert epoch == {
+        "epoch_s": None,
+        "lost": {"full_epoch": why},
+        "unavailable": {"full_epoch": "failed"},
+    }
+    assert answered(commands.do_examine(0, []))["losses"]["0"]
+    assert answered(commands.do_block(1, "real", 5))["result"]["steps"] == 5
+
+
+def test_memory_that_cannot_be_read_costs_itself(
+    player: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The edges are answered all the same."""
+    commands = player()
+    monkeypatch.setattr(module.memory, "device_memory", raising(RuntimeError("planted")))
+    told = answered(commands.do_edges())
+    assert told["edges"]["epoch_start"] > 0
+    assert (told["memory"], told["lost"]) == ({}, {"memory": "RuntimeError: planted"})
 
 
 def test_quitting_puts_the_last_records_on_disk(player: Any) -> None:

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import time
-from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from small_training import BATCH, Numbered, Seen, let_go, loop_of, use
+from torch import nn
 
-from perfkit.training import edges
+from perfkit.records import EVALUATION, PERIODIC, SPANS
 from perfkit.training.arms import Real
+from perfkit.training.edges import Edges
 from perfkit.training.loop import Loop
+from perfkit.training.parts import Parts
 from perfkit.training.setup import BatchOrder, make_loader
 from perfkit.training.workload import Epoch, Periodic
 
 
-def measured(loop: Loop, folder: Path) -> dict[str, Any]:
-    """Measure the edges of a loop that has trained a little already."""
+def edges_of(loop: Loop, folder: Path) -> tuple[Real, Edges]:
+    """The edges of a loop over a loader of its own, and what reads that."""
     training = loop.training
     order = BatchOrder(training.config)
-    real = Real(make_loader(training.config, training.workload, order))
+    loader = make_loader(training.config, training.workload, order)
+    real = Real(loader)
+    return real, Edges(loop, real, loader, order, str(folder))
+
+
+def measured(loop: Loop, folder: Path) -> dict[str, Any]:
+    """Measure the edges of a loop that has trained a little already."""
+    real, one = edges_of(loop, folder)
     loop.run(real, 3)
-    found = edges.measure(loop, real, order, str(folder))
+    parts = Parts()
+    found = one.measure(parts)
     let_go(real)
-    assert order.batches is None, "the endless order is left endless"
+    assert one._order.batches is None, "the endless order is left endless"
+    assert one._order.size == BATCH
+    assert parts.answer() == {"lost": {}, "unavailable": {}}
     return found
 
 
@@ -63,10 +77,8 @@ def test_edges_can_be_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """Edges that were disturbed are timed once more, with the workers that were kept."""
     use(monkeypatch)
     loop = loop_of(tmp_path, num_workers=1)
-    training = loop.training
-    order = BatchOrder(training.config)
-    real = Real(make_loader(training.config, training.workload, order))
-    each = [edges.measure(loop, real, order, str(tmp_path)) for _ in range(2)]
+    real, one = edges_of(loop, tmp_path)
+    each = [one.measure(Parts()) for _ in range(2)]
     let_go(real)
     assert each[0]["pass_steps"] == each[1]["pass_steps"]
 
@@ -127,6 +139,29 @@ def test_evaluation_and_periodic_work(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found["periodic"]["plot"]["every"] == 5 and found["periodic"]["plot"]["run_s"] > 0
 
 
+def test_evaluation_and_periodic_work_leave_spans(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of their two runs, in the order they were made; a run that fails has one, too."""
+
+    def fails(epoch: Epoch) -> None:
+        raise ValueError("no")
+
+    tasks = (
+        Periodic(name="draw", every=2, run=lambda epoch: None),
+        Periodic(name="fails", every=1, run=fails),
+    )
+    use(monkeypatch, evaluate=lambda epoch: {}, periodic=tasks)
+    loop = loop_of(tmp_path)
+    real, one = edges_of(loop, tmp_path)
+    one.measure(Parts())
+    loop.recorder.close()
+    spans = list(SPANS.read(tmp_path / "spans.bin"))
+    assert [span.phase for span in spans] == [EVALUATION] * 2 + [PERIODIC] * 3
+    assert all(0 < span.own_s == span.span_s for span in spans)
+    let_go(real)
+
+
 def test_evaluation_gets_the_model_and_not_what_compile_made_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,25 +183,13 @@ def test_a_real_epoch_trains_on_every_sample_once(
     tasks = (Periodic(name="plot", every=1, run=lambda epoch: done.append("plot")),)
     use(monkeypatch, evaluate=lambda epoch: done.append("evaluate") or {}, periodic=tasks)
     loop = loop_of(tmp_path, num_samples=72, num_workers=workers)
-    assert edges.real_epoch(loop, str(tmp_path)) > 0
+    assert edges_of(loop, tmp_path)[1].real_epoch() > 0
     assert trained_on(loop) == [16, 16, 16, 16, 8]
     assert done == ["evaluate"]
     assert loop.recorder.steps == 0
     if not workers:
         dataset: Any = loop.training.workload.dataset
         assert sorted(dataset.read) == list(range(72))
-
-
-Pair = namedtuple("Pair", ["inputs", "targets"])
-
-
-def test_first_samples_keep_the_shape_of_a_batch() -> None:
-    """Tensors are cut wherever they lie; types and what is no tensor stay."""
-    batch = Pair({"x": torch.arange(6), "name": "text"}, [torch.zeros(6, 2), (torch.ones(6),)])
-    cut = edges._first_samples(batch, 4)
-    assert isinstance(cut, Pair) and isinstance(cut.targets[1], tuple)
-    assert cut.inputs["x"].tolist() == [0, 1, 2, 3] and cut.inputs["name"] == "text"
-    assert cut.targets[0].shape == (4, 2) and cut.targets[1][0].shape == (4,)
 
 
 def test_what_only_a_first_call_sets_up_is_told_apart(
@@ -177,3 +200,167 @@ def test_what_only_a_first_call_sets_up_is_told_apart(
     use(monkeypatch, evaluate=lambda epoch: time.sleep(waits.pop() if waits else 0) or {})
     found = measured(loop_of(tmp_path), tmp_path)
     assert found["set_up"]["evaluation"] > 0.15 > found["evaluation"]
+
+
+def test_a_partial_batch_is_collated_from_fewer_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the loader, which is told how many; what it makes of them is never sliced."""
+    collated: list[int] = []
+
+    def listed(samples: list[Any]) -> tuple[Any, Any]:
+        collated.append(len(samples))
+        # time first, and targets in a list: neither says how many samples there are
+        return torch.stack([x for x, _ in samples], 1), [y for _, y in samples]
+
+    class Last(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x.T)
+
+    def loss(outputs: torch.Tensor, targets: list[int]) -> torch.Tensor:
+        assert len(outputs) == len(targets)
+        return nn.functional.cross_entropy(outputs, torch.tensor(targets))
+
+    use(monkeypatch, collate=listed, loss=loss, model=Last(8, 4))
+    assert measured(loop_of(tmp_path, num_samples=72), tmp_path)["partial_batch"] > 0
+    assert collated[-2:] == [8, 8] and set(collated[:-2]) == {BATCH}
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_a_partial_batch_that_is_dropped_is_in_no_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drop_last: bool
+) -> None:
+    """Neither measured as an edge nor trained on in a real epoch."""
+    use(monkeypatch, drop_last=drop_last)
+    loop = loop_of(tmp_path, num_samples=72)
+    assert ("partial_batch" in measured(loop, tmp_path)) is not drop_last
+    trained_on(loop).clear()
+    edges_of(loop, tmp_path)[1].real_epoch()
+    assert trained_on(loop) == [16, 16, 16, 16] + ([] if drop_last else [8])
+
+
+def test_the_loader_is_at_rest_while_evaluation_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at the end of an epoch: its workers live, and none has a batch to make or to hand over."""
+    seen: list[tuple[Any, ...]] = []
+    holder: list[Edges] = []
+
+    def look(epoch: Epoch) -> dict[str, Any]:
+        iterator = holder[0]._loader._iterator
+        alive = [worker.is_alive() for worker in iterator._workers]
+        seen.append((alive, iterator._tasks_outstanding, iterator._worker_result_queue.qsize()))
+        return {}
+
+    tasks = (Periodic(name="plot", every=1, run=look),)
+    use(monkeypatch, evaluate=look, periodic=tasks)
+    loop = loop_of(tmp_path, num_samples=72, num_workers=1)
+    real, one = edges_of(loop, tmp_path)
+    holder.append(one)
+    loop.run(real, 3)
+    one.measure(Parts())
+    loop.run(real, 3)
+    one.real_epoch()
+    let_go(real)
+    assert seen == [([True], 0, 0)] * 5
+
+
+def test_an_empty_evaluation_set_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not the training set in its place."""
+    read: list[int] = []
+    use(monkeypatch, evaluate=lambda epoch: read.extend(1 for _ in epoch.loader(Numbered(0))))
+    assert measured(loop_of(tmp_path), tmp_path)["evaluation"] > 0
+    assert read == []
+
+
+def fails(epoch: Epoch) -> Any:
+    epoch.model.eval()
+    raise ValueError("planted\nwith details")
+
+
+def refuses_eight(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    if len(targets) == 8:
+        raise ValueError("planted\nwith details")
+    return nn.functional.cross_entropy(outputs, targets)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    ("parts", "lost"),
+    [
+        ({"loss": refuses_eight}, "partial_batch"),
+        ({"evaluate": fails}, "evaluation"),
+        ({"periodic": (Periodic(name="other", every=1, run=fails),)}, "other"),
+    ],
+)
+def test_an_edge_is_lost_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    parts: dict[str, Any],
+    lost: str,
+    workers: int,
+) -> None:
+    """The others are measured as if nothing had been; what happened is told in one line."""
+    plot = Periodic(name="plot", every=1, run=lambda epoch: None)
+    usual = {"evaluate": lambda epoch: {}, "periodic": (plot,)}
+    parts = usual | parts | {"periodic": (*parts.get("periodic", ()), plot)}
+    use(monkeypatch, **parts)
+    loop = loop_of(tmp_path, num_samples=72, num_workers=workers)
+    real, one = edges_of(loop, tmp_path)
+    loop.run(real, 3)
+    noted = Parts()
+    found = one.measure(noted)
+    loop.run(real, 3)
+    let_go(real)
+    assert noted.lost == {lost: "ValueError: planted"}
+    assert noted.unavailable == {lost: "failed"}
+    names = {"epoch_start", "pass_steps", "partial_batch", "evaluation", "periodic", "set_up"}
+    assert found.keys() == names - {lost}
+    assert found["periodic"].keys() == {"plot"}
+    assert loop.training.model.training
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_worker_that_dies_costs_its_own_edge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, persistent: bool
+) -> None:
+    """The next pass starts workers of its own."""
+
+    def deadly(samples: list[Any]) -> Any:
+        if len(samples) == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return torch.utils.data.default_collate(samples)
+
+    use(monkeypatch, collate=deadly, evaluate=lambda epoch: {})
+    loop = loop_of(tmp_path, num_samples=72, num_workers=1, persistent_workers=persistent)
+    real, one = edges_of(loop, tmp_path)
+    loop.run(real, 3)
+    noted = Parts()
+    found = one.measure(noted)
+    loop.run(real, 3)
+    let_go(real)
+    assert noted.unavailable == {"partial_batch": "killed"}
+    assert found["epoch_start"] > 0 and found["evaluation"] > 0
+
+
+def test_a_pass_that_fails_half_way_leaves_a_loader_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start of an epoch is lost, its partial batch is not."""
+    calls = iter(range(99))
+
+    def loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if next(calls) == 5:
+            raise MemoryError("out of memory")
+        return nn.functional.cross_entropy(outputs, targets)
+
+    use(monkeypatch, loss=loss)
+    loop = loop_of(tmp_path, num_samples=72, num_workers=1)
+    real, one = edges_of(loop, tmp_path)
+    loop.run(real, 3)
+    noted = Parts()
+    found = one.measure(noted)
+    let_go(real)
+    assert noted.unavailable == {"epoch_start": "no_memory"}
+    assert found["partial_batch"] > 0
+    assert all(p.grad is None for p in loop.training.parameters())

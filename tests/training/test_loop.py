@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import namedtuple
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from small_training import BATCH, loop_of, use
 from torch import nn
 
+from perfkit.errors import UsageError
 from perfkit.records import STEPS, StepRecord
 from perfkit.training import loop as module
 from perfkit.training.arms import Real
@@ -23,7 +24,6 @@ from perfkit.training.loop import (
     WARM_STEPS,
     WARM_STEPS_MOST,
     Loop,
-    samples_of,
 )
 from perfkit.training.setup import BatchOrder, make_loader
 
@@ -177,7 +177,7 @@ def test_the_first_loss_is_that_of_the_first_step(tmp_path: Path, patch: Any) ->
     use(patch, loss=Scripted(1.0, 1e9))
     loop = loop_of(tmp_path)
     source = source_of(loop)
-    loop.train_on(*loop.training.to_device(source.next()))
+    loop.train_on(loop.training.to_device(source.next()))
     assert loop.check_loss() == 1.0
     with pytest.raises(BadLoss, match="diverged"):
         loop.warm_up(source, 0.0, steps=0)
@@ -224,22 +224,88 @@ def test_a_scaler_scales_steps_and_updates(tmp_path: Path, patch: Any) -> None:
     assert all(p.grad is None for p in loop.training.parameters())
 
 
-Named = namedtuple("Named", ["first", "second"])
+def test_every_optimizer_steps_once_and_every_gradient_goes(tmp_path: Path, patch: Any) -> None:
+    """Several optimizers share one backward; a scaler steps each and is updated once."""
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Linear(8, 8), nn.Linear(8, 4)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return self.head(self.body(inputs))
+
+    def optimizers(parameters: Any) -> list[Any]:
+        body, head = parameters[:2], parameters[2:]
+        return [torch.optim.SGD(body, lr=0.1), torch.optim.Adam(head, lr=0.1)]
+
+    use(patch, model=Two(), optimizer=optimizers)
+    loop = loop_of(tmp_path)
+    training = loop.training
+    assert [type(one).__name__ for one in training.optimizer] == ["SGD", "Adam"]
+    before = [p.detach().clone() for p in training.parameters()]
+    source = source_of(loop)
+    loop.run(source, 1)
+    assert not any(map(torch.equal, before, training.parameters()))
+    assert all(p.grad is None for p in training.parameters())
+    training.scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    told: list[Any] = []
+    patch.setattr(training.scaler, "step", told.append)
+    patch.setattr(training.scaler, "update", lambda: told.append("update"))
+    loop.run(source, 1)
+    assert told == [*training.optimizers, "update"]
 
 
-@pytest.mark.parametrize(
-    ("batch", "samples"),
-    [
-        (torch.zeros(5, 3), 5),
-        (torch.tensor(1.0), 1),
-        ((torch.zeros(4, 2), torch.zeros(4)), 4),
-        ({"ids": torch.zeros(7, 2), "name": ["a"] * 7}, 7),
-        ([{"x": torch.zeros(6)}, "text"], 6),
-        (Named("text", torch.zeros(3)), 3),
-        ("text", 0),
-        ([], 0),
-    ],
-)
-def test_samples_of_a_batch(batch: Any, samples: int) -> None:
-    """The first dimension of the first tensor, however deep it lies; none has none."""
-    assert samples_of(batch) == samples
+@dataclass
+class Pieces:
+    """A batch of a kind that perfkit knows nothing about."""
+
+    inputs: torch.Tensor
+    extra: dict[str, Any]
+
+
+def pieces(samples: list[Any]) -> Pieces:
+    inputs = torch.stack([x for x, _ in samples])
+    return Pieces(inputs, {"targets": torch.tensor([y for _, y in samples]), "names": ["a"]})
+
+
+def test_a_step_is_given_the_model_of_the_row_and_the_whole_batch(
+    tmp_path: Path, patch: Any
+) -> None:
+    """Whatever the loader gives, on the device, under autocast; its samples are the sampler's."""
+    seen: list[tuple[Any, Any]] = []
+
+    def step(model: Any, batch: Pieces) -> torch.Tensor:
+        seen.append((model, torch.is_autocast_enabled("cpu")))
+        assert batch.extra["names"] == ["a"]
+        return nn.functional.cross_entropy(model(batch.inputs).float(), batch.extra["targets"])
+
+    use(patch, loss=None, step=step, collate=pieces)
+    loop = loop_of(tmp_path)
+    training = loop.training
+    compiled = training.step_model = lambda inputs: training.model(inputs)
+    training.autocast_dtype = torch.bfloat16
+    loop.run(source_of(loop), 2)
+    assert seen == [(compiled, True)] * 2
+    assert [record.samples for record in records(loop)] == [BATCH] * 2
+    assert training.parameters() == list(training.model.parameters())
+
+
+def test_a_step_that_returns_no_tensor_is_refused(tmp_path: Path, patch: Any) -> None:
+    """What some models return has the loss inside: the step is to take it out."""
+    use(patch, loss=None, step=lambda model, batch: {"loss": model(batch[0]).sum()})
+    loop = loop_of(tmp_path)
+    with pytest.raises(UsageError, match="the step returned a dict"):
+        loop.run(source_of(loop), 1)
+
+
+def test_samples_are_the_samplers(tmp_path: Path, patch: Any) -> None:
+    """Time may be a batch's first dimension."""
+    use(
+        patch,
+        model=nn.Linear(8, 4),
+        collate=lambda samples: (torch.zeros(3, 8), torch.zeros(3).long()),
+    )
+    loop = loop_of(tmp_path)
+    loop.run(source_of(loop), 2)
+    assert [record.samples for record in records(loop)] == [BATCH] * 2

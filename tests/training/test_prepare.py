@@ -43,6 +43,13 @@ FAILS = """
 def prepare(config, progress):
     raise ValueError("planted [bug]")
 """
+COUNTS_BADLY = """
+from perfkit.training.workloads.baseline import factory
+
+
+def num_samples(config):
+    raise SystemExit("planted")
+"""
 HAS_ITS_OWN = """
 from functools import partial
 import torch
@@ -102,6 +109,7 @@ def strangers(tmp_path: Path) -> Path:
     (folder / "makes.py").write_text(MAKES)
     (folder / "refuses.py").write_text(REFUSES)
     (folder / "fails.py").write_text(FAILS)
+    (folder / "counts_badly.py").write_text(COUNTS_BADLY)
     (folder / "has_its_own.py").write_text(HAS_ITS_OWN)
     return folder.parent
 
@@ -151,6 +159,13 @@ def test_a_prepare_that_fails_is_named(config: RunConfig, strangers: Path) -> No
         "hint": f"it was raised in {strangers / 'workloads' / 'fails.py'}, line 3",
         "exit_code": 1,
     }
+
+
+def test_a_count_that_fails_is_named(config: RunConfig, strangers: Path) -> None:
+    """As `prepare` is, also where it leaves the process."""
+    (failed,) = asked(replace(config, arch="counts_badly"), plugins=strangers)
+    assert (failed["event"], failed["exit_code"]) == ("failed", 1)
+    assert failed["message"] == "workload counts_badly: its num_samples failed: SystemExit: planted"
 
 
 def test_a_strangers_dataset_has_its_own_length(config: RunConfig, strangers: Path) -> None:

@@ -34,16 +34,19 @@ def in_force(variant: str, before: str = "") -> dict[str, str]:
     return found
 
 
-def test_fp32_is_ieee() -> None:
-    """Also after somebody asked for less, through either of torch's interfaces."""
-    for before in (
+@pytest.mark.parametrize(
+    "before",
+    [
         "",
         "import torch; torch.set_float32_matmul_precision('high')",
         "import torch; torch.backends.fp32_precision = 'tf32'\n",
-    ):
-        found = in_force("fp32", before)
-        assert found["autocast_dtype"] == "off"
-        assert (found["matmul_precision"], found["conv_precision"]) == ("ieee", "ieee"), before
+    ],
+)
+def test_fp32_is_ieee(before: str) -> None:
+    """Also after somebody asked for less, through either of torch's interfaces."""
+    found = in_force("fp32", before)
+    assert found["autocast_dtype"] == "off"
+    assert (found["matmul_precision"], found["conv_precision"]) == ("ieee", "ieee")
 
 
 @pytest.mark.parametrize("variant", ["amp", "bf16"])
@@ -63,3 +66,66 @@ def test_compile_and_the_fused_optimizer_are_read_back() -> None:
 def test_channels_last_is_told_by_strides() -> None:
     """A model without a weight that could tell says so."""
     assert in_force("channels_last")["memory_format"] == "no weight tells"
+
+
+HOOKED = """
+import torch
+from perfkit import discovery
+tiny = discovery.load("workloads", "tiny")
+usual, COUNT = tiny.factory, []
+
+def optimizer(parameters):
+    first, second = torch.optim.SGD(parameters[:1], lr=1.0, momentum=0.9), torch.optim.Adam(parameters[1:])
+    first.register_step_post_hook(lambda *_: COUNT.append(1))
+    schedule = torch.optim.lr_scheduler.StepLR(first, 1)
+    first.schedule = schedule
+    return [first, second]
+
+tiny.factory = lambda config: usual(config, optimizer=optimizer)
+"""
+STEPS = """
+import torch
+from perfkit.training.loop import Loop
+for batch in [(torch.ones(3, 8), torch.zeros(3, dtype=torch.long))] * 2:
+    training.loss_of(batch).backward()
+    for one in training.optimizers:
+        one.step()
+    training.optimizers[0].schedule.step()
+print(json.dumps({"calls": len(COUNT), "rate": training.optimizers[0].param_groups[0]["lr"],
+                  **training.effective(), "optimizer_text": repr(training.optimizers)}))
+"""
+
+
+def test_a_fused_optimizer_keeps_hooks_and_schedules() -> None:
+    """It stays the object that averages, schedules and the workload hold; of several each is fused."""
+    env = {**os.environ, "PERFKIT_PATH": str(PLUGINS)}
+    program = PROGRAM[: PROGRAM.index("print(")] + STEPS
+    command = [sys.executable, "-c", program, "fused_optimizer", HOOKED]
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["optimizer"] == "fused" and found["optimizer_text"].count("fused: True") == 2
+    assert found["calls"] == 2
+    assert found["rate"] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW"])
+def test_fused_updates_are_those_of_an_optimizer_made_fused(kind: str) -> None:
+    """Bit for bit, over some steps."""
+    import torch
+
+    from perfkit.variants.fused_optimizer import _fuse
+
+    made: list[list[torch.Tensor]] = []
+    for late in (True, False):
+        parameter = torch.nn.Parameter(torch.arange(4.0))
+        settings = {} if late else {"fused": True}
+        optimizer = getattr(torch.optim, kind)([parameter], lr=0.1, weight_decay=0.1, **settings)
+        if late:
+            _fuse(optimizer)
+        for step in range(3):
+            parameter.grad = torch.full((4,), 1.0 + step)
+            optimizer.step()
+        made.append([parameter.detach(), *optimizer.state[parameter].values()])
+    for ours, theirs in zip(*made, strict=True):
+        assert ours is theirs is None or torch.equal(ours, theirs)

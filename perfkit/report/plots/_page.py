@@ -189,9 +189,9 @@ def legend(figure: Figure, looks: Sequence[tuple[str, str, str]], *, columns: in
     )
 
 
-def not_drawn(axes: Axes, slot: Slot) -> None:
+def not_drawn(axes: Axes, slot: Slot, why: str = "not measured") -> None:
     """Say in the place of a bar why there is none: a missing value is not a bar of no length."""
-    why = "not measured" if slot.row.status == "ok" else f"{slot.row.status}: not measured"
+    why = why if slot.row.status == "ok" else f"{slot.row.status}: {why}"
     axes.text(
         0.0,
         slot.bar_in,

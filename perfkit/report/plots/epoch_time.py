@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from perfkit import units
 from perfkit.document import Document, Row
-from perfkit.report.columns import speedup
+from perfkit.report.columns import judged_by, speedup_of, was_timed
 from perfkit.report.plots import _page
 from perfkit.report.plots._page import Absent, Drawing
 from perfkit.runfolder import StudyFolder
@@ -21,6 +21,7 @@ _COLORS = {
 }
 """The word stands above every bar as well."""
 _HATCHES = {"slower": "////", "inconclusive": "...."}
+_NO_FORECAST = "no forecast of its epoch: only steps were timed"
 
 
 def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
@@ -38,7 +39,7 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
     for slot in slots:
         row = slot.row
         if row.epoch_time_s is None:
-            _page.not_drawn(axes, slot)
+            _page.not_drawn(axes, slot, _NO_FORECAST if was_timed(row) else "not measured")
             continue
         outcome = "" if row.speedup is None else row.speedup.outcome
         axes.barh(
@@ -91,12 +92,12 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
 
 
 def _value(row: Row, unit: units.Unit) -> str:
+    by = "" if judged_by(row) is None else speedup_of(row)
     if row.epoch_time_s is None:
-        return ""
+        return f"{by}{_page.status_of(row)}" if by else ""
     half = row.epoch_time_s.half_width
     value = units.with_error(row.epoch_time_s.value / unit[0], half and half / unit[0])
-    judged = "" if row.speedup is None else f"   {speedup(row.speedup)}"
-    return f"{value} {unit[1]}{judged}{_page.status_of(row)}"
+    return f"{value} {unit[1]}{f'   {by}' if by else ''}{_page.status_of(row)}"
 
 
 def _interval(axes: Axes, at_in: float, low: float, high: float) -> None:

@@ -6,21 +6,23 @@ from matplotlib.axes import Axes
 
 from perfkit import units
 from perfkit.document import Document, Row
-from perfkit.report.columns import plain
+from perfkit.report.phases import clock_of, clocks, explanation, in_order, on_clock, title
 from perfkit.report.plots import _page
 from perfkit.report.plots._page import Absent, Drawing, Slot
 from perfkit.runfolder import StudyFolder
 
 NAME, TITLE = "phases", "Phases of a step"
 _LOOKS = {
-    "data_wait": (_page.VERMILLION, "////"),
+    "waiting": (_page.VERMILLION, "////"),
+    "transfer": (_page.ORANGE, "\\\\\\\\"),
+    "data_wait": (_page.VERMILLION, "xxxx"),
     "h2d": (_page.YELLOW, "...."),
     "forward": (_page.SKY, ""),
     "backward": (_page.BLUE, ""),
     "optimizer": (_page.GREEN, "\\\\\\\\"),
     "other": ("#CCCCCC", ""),
 }
-_ELSE = (_page.PURPLE, "xxxx")
+_ELSE = (_page.PURPLE, "++++")
 _LEAST_LABELLED = 0.075
 """Part of the page's width from which on a phase has room for its share."""
 _TINY = 0.005
@@ -36,13 +38,13 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
     unit = _page.time_axis(totals)
     seen = [
         name
-        for name in dict.fromkeys(name for row in document.rows for name in row.phases_s)
+        for name in in_order(name for row in document.rows for name in row.phases_s)
         if any(row.phases_s.get(name, 0.0) > _TINY * longest for row in document.rows)
     ]
     columns = 3
     figure, axes, slots = _page.bar_page(
         document.rows,
-        [_value(row, unit) for row in document.rows],
+        [_value(row, unit, differ=len(clocks(document)) > 1) for row in document.rows],
         title="Phases of a step (mean)",
         axis=f"{unit[1]} per step",
         legend_lines=-(-len(seen) // columns),
@@ -55,18 +57,10 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
             _page.not_drawn(axes, slot)
     _page.legend(
         figure,
-        [(plain(name).replace("_", " "), *_LOOKS.get(name, _ELSE)) for name in seen],
+        [(title(name), *_LOOKS.get(name, _ELSE)) for name in seen],
         columns=columns,
     )
-    host = document.environment.get("device_type") not in ("cpu", None)
-    clock = (
-        " On the host's clock: a call that the device still works on counts until it returns."
-        if host
-        else ""
-    )
-    return Drawing(
-        figure, f"mean over all timed steps; “data wait” is the wait for a batch.{clock}"
-    )
+    return Drawing(figure, _caption(document))
 
 
 def _stack(axes: Axes, slot: Slot, names: list[str], scale: float, longest: float) -> None:
@@ -100,7 +94,20 @@ def _stack(axes: Axes, slot: Slot, names: list[str], scale: float, longest: floa
         left += value
 
 
-def _value(row: Row, unit: units.Unit) -> str:
+def _value(row: Row, unit: units.Unit, *, differ: bool) -> str:
     if not row.phases_s:
         return ""
-    return f"{units.seconds(sum(row.phases_s.values()), unit)}{_page.status_of(row)}"
+    clock = f", {clock_of(row)}" if differ else ""
+    return f"{units.seconds(sum(row.phases_s.values()), unit)}{clock}{_page.status_of(row)}"
+
+
+def _caption(document: Document) -> str:
+    names = {name for row in document.rows for name in row.phases_s}
+    said = ["mean over all timed steps"]
+    explained = explanation(names)
+    if explained:
+        said.append(explained)
+    elif "data_wait" in names:
+        said.append("“data wait” is the wait for a batch")
+    clock = on_clock(document)
+    return f"{'; '.join(said)}.{f' The phases are {clock}.' if clock else ''}"

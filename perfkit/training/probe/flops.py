@@ -18,10 +18,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.flop_counter import FlopCounterMode
 
+from perfkit.training import batches
+
 Shape = tuple[int, ...]
+NOTHING_TO_COUNT = "no matrix product or convolution was seen"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,12 @@ class Flops:
 
 
 def training_flops(
-    model: nn.Module, loss: Callable[[Any, Any], Tensor], batch: tuple[Any, Any]
+    model: nn.Module,
+    batch: Any,
+    *,
+    samples: int,
+    loss: Callable[[Any, Any], Tensor] | None = None,
+    step: Callable[[Any, Any], Tensor] | None = None,
 ) -> Flops:
     """Count the FLOPs per sample of forward, loss and backward of one step in FP32.
 
@@ -45,27 +53,33 @@ def training_flops(
 
     Args:
         model: counted in the mode it is in; of a compiled one the original is copied.
-        loss: may be a module with parameters of its own.
-        batch: `(inputs, targets)`, nested at will; the first tensor's first dimension is samples.
+        batch: as the loader gives it.
+        samples: how many it holds.
+        loss: of `(outputs, targets)`, where the batch is a pair; may be a module with parameters of its own.
+        step: of `(model, batch)`, where there is no such loss.
     """
     try:
-        samples = _samples(batch)
-        memo = _meta_tensors(model) | _meta_tensors(loss)
+        memo = _meta_tensors(model) | _meta_tensors(loss) | _meta_tensors(step)
         counted_model = copy.deepcopy(_eager(model), memo)
         counted_loss = copy.deepcopy(_eager(loss), memo)
-        inputs, targets = pytree.tree_map_only(Tensor, _to_meta, batch)
+        counted_step = copy.deepcopy(_eager(step), memo)
+        shapes = batches.mapped(batch, _to_meta)
         counter = FlopCounterMode(
             display=False,
             custom_mapping={torch.ops.aten.convolution_backward: _convolution_backward},
         )
-        with _random_states_kept(), _never_compiled(), torch.enable_grad(), counter:
-            counted_loss(counted_model(inputs), targets).backward()
+        with _random_states_kept(), never_compiled(), torch.enable_grad(), counter:
+            if counted_step is not None:
+                counted_step(counted_model, shapes).backward()
+            else:
+                inputs, targets = batches.split(shapes)
+                counted_loss(counted_model(inputs), targets).backward()
         total = counter.get_total_flops()
     except Exception as error:  # anything may be raised by the workload's own code
         first_line = (str(error).strip() or "(no message)").splitlines()[0]
         return Flops(per_sample=None, reason=f"{type(error).__name__}: {first_line}")
     if total == 0:
-        return Flops(per_sample=None, reason="no matrix product or convolution was seen")
+        return Flops(per_sample=None, reason=NOTHING_TO_COUNT)
     return Flops(per_sample=round(total / samples))
 
 
@@ -94,20 +108,19 @@ def _convolution_backward(
     return forward * sum(output_mask[:2])
 
 
-def _samples(batch: tuple[Any, Any]) -> int:
-    for leaf in pytree.tree_leaves(batch):
-        if isinstance(leaf, Tensor) and leaf.dim() > 0 and leaf.shape[0] > 0:
-            return leaf.shape[0]
-    raise ValueError("the batch has no tensor with samples in it")
-
-
 def _eager(module: Any) -> Any:
     """Return what `torch.compile` wrapped, or the module itself."""
     return getattr(module, "_orig_mod", module)
 
 
-def _to_meta(tensor: Tensor) -> Tensor:
-    return torch.empty_like(tensor, device="meta", requires_grad=tensor.requires_grad)
+def _to_meta(part: Any) -> Any:
+    """A tensor of that shape and no data; of a batch, also what has a `to` of its own."""
+    if isinstance(part, PackedSequence):
+        # not all of it: lengths are read, wherever the data are
+        return part._replace(data=_to_meta(part.data))
+    if not isinstance(part, Tensor):
+        return part.to("meta")
+    return torch.empty_like(part, device="meta", requires_grad=part.requires_grad)
 
 
 def _meta_tensors(module: Any) -> dict[int, Any]:
@@ -128,8 +141,8 @@ def _meta_tensors(module: Any) -> dict[int, Any]:
     return memo
 
 
-def _never_compiled() -> AbstractContextManager[Any]:
-    """Keep parts of the model that were compiled on their own from compiling for the count."""
+def never_compiled() -> AbstractContextManager[Any]:
+    """Keep parts of a model that were compiled on their own from compiling inside: all runs eagerly."""
     if "torch._dynamo" not in sys.modules:
         return nullcontext()
     eager: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")

@@ -7,13 +7,18 @@ missing nothing is installed, and the records are `not_supported`.
 
 CPU time apart from wall time tells work from blocking: `fetch_s − fetch_cpu_s` was spent waiting for
 storage, a lock or a core.
+
+Beside its records a worker keeps the number of the last batch that it put into the result queue, in eight
+bytes that the trainer maps: so the trainer knows whether the next batch *in order* is there.
 """
 
 from __future__ import annotations
 
 import functools
+import mmap
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +38,15 @@ def _dataset_kind() -> Any:
 
 _create_fetcher: Any = getattr(_dataset_kind(), "create_fetcher", None)
 
+NOTHING_PUT = -1
+_IN_A_SPAWNED_WORKER = (
+    "__import__('functools').partial("
+    "__import__('perfkit.training.probe.worker', fromlist=['_']).timed_worker_loop, folder)"
+    " if __import__('importlib.util', fromlist=['_']).find_spec('perfkit') is not None"
+    " else __import__('torch.utils.data._utils.worker', fromlist=['_'])._worker_loop"
+)
+"""What a spawned worker runs: torch's own loop where that worker cannot import perfkit."""
+
 
 def install(folder: Path) -> bool:
     """Time every batch made from now on, in this process and in the loader workers it starts.
@@ -45,7 +59,7 @@ def install(folder: Path) -> bool:
     """
     if _worker_loop is None or _create_fetcher is None:
         return False
-    _worker_module._worker_loop = functools.partial(_timed_worker_loop, str(folder))
+    _worker_module._worker_loop = _WorkerLoop(str(folder))
     _time_fetchers(_Ledger(folder, worker=0))
     return True
 
@@ -55,6 +69,37 @@ def uninstall() -> None:
     if _worker_loop is not None and _create_fetcher is not None:
         _worker_module._worker_loop = _worker_loop
         _dataset_kind().create_fetcher = staticmethod(_create_fetcher)
+
+
+def put_reader(folder: Path, worker: int, pid: int) -> Callable[[], int] | None:
+    """Return what tells the number of the last batch that a worker put; None where it does not say.
+
+    Numbers count from 0 in each iteration over the loader; `NOTHING_PUT` before the first.
+    """
+    try:
+        with _place(folder, worker, pid).open("rb") as file:
+            view = memoryview(mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)).cast("q")
+    except (OSError, ValueError):
+        return None
+    return functools.partial(view.__getitem__, 0)
+
+
+class _WorkerLoop:
+    """What is run in a loader worker in place of torch's `_worker_loop`."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __call__(self, *args: Any) -> None:
+        timed_worker_loop(self._folder, *args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a reference to a function of ours would end a worker that cannot import us
+        return eval, (_IN_A_SPAWNED_WORKER, {"folder": self._folder})
+
+
+def _place(folder: Path, worker: int, pid: int) -> Path:
+    return folder / f"{worker}-{pid}.put"
 
 
 class _Ledger:
@@ -93,7 +138,7 @@ class _Ledger:
         others = self._other_threads_cpu()
         record = FetchRecord(
             self._worker, self._batch, self._samples, now, self._idle_s, *self._fetch,
-            *self._collate, handover_s, others - self._own_cpu,
+            *self._collate, handover_s, others - self._own_cpu if handover_s == handover_s else NAN,
         )  # fmt: skip
         self._append(FETCHES.pack(record))
         self._batch += 1
@@ -136,22 +181,37 @@ class _TakingQueue:
 
 
 class _GivingQueue:
-    """The result queue as the worker sees it: notes when a batch has been put."""
+    """The result queue as the worker sees it: notes when a batch has been put, and which."""
 
-    def __init__(self, queue: Any, ledger: _Ledger) -> None:
+    def __init__(self, queue: Any, ledger: _Ledger, place: Path) -> None:
         self._queue = queue
         self._ledger = ledger
+        self._last_put = _make_place(place)
 
-    def put(self, *args: Any, **kwargs: Any) -> None:
+    def put(self, item: Any, *args: Any, **kwargs: Any) -> None:
         start = time.perf_counter_ns()
-        self._queue.put(*args, **kwargs)
+        self._queue.put(item, *args, **kwargs)
+        if self._last_put is not None:
+            # (number, batch); anything else is an answer to the order to begin again
+            number = item[0] if isinstance(item, tuple) and item else None
+            self._last_put[0] = number if isinstance(number, int) else NOTHING_PUT
         self._ledger.handed_over((time.perf_counter_ns() - start) * 1e-9)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)
 
 
-def _timed_worker_loop(
+def _make_place(path: Path) -> Any | None:
+    """Make the file of the last batch put, and return it as a sequence of one integer."""
+    try:
+        path.write_bytes(NOTHING_PUT.to_bytes(8, "little", signed=True))
+        with path.open("r+b") as file:
+            return memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
+    except (OSError, ValueError):
+        return None
+
+
+def timed_worker_loop(
     folder: str,
     dataset_kind: Any,
     dataset: Any,
@@ -168,7 +228,7 @@ def _timed_worker_loop(
         dataset_kind,
         dataset,
         _TakingQueue(index_queue, ledger),
-        _GivingQueue(data_queue, ledger),
+        _GivingQueue(data_queue, ledger, _place(Path(folder), worker, os.getpid())),
         *rest,
     )
 

@@ -67,3 +67,13 @@ def test_compiling_pays_off_in_longer_runs() -> None:
     config = replace(CONFIG, variants=(("fp32", None), ("compile", None)), epochs=2)
     found = check(evidence(config, startup_s={"first_step": 40.0}))
     assert found is not None and "Compiling pays off" in found.try_next
+
+
+def test_a_single_cold_start_counts_as_it_is() -> None:
+    """Where only one process was seen its first step counts; beside later ones theirs does."""
+    cold = {"first_step_cold": 40.1}
+    alone = check(evidence(startup_s=cold))
+    later = check(evidence(startup_s=cold | {"first_step": 40.1}))
+    warm = check(evidence(startup_s=cold | {"first_step": 0.1}))
+    assert alone is not None and alone == later
+    assert warm is None

@@ -14,9 +14,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 from report_documents import (
+    BATCHES,
+    DEVICE_CLOCK,
     DOCUMENTS,
     FOUR_ROWS,
     INTERRUPTED,
+    LOST_PART,
     ON_GPU,
     TWO_ROWS,
     document,
@@ -28,6 +31,7 @@ from report_documents import (
 from report_pages import figure, pictures, texts
 from report_study import make, renamed, wavy
 
+from perfkit.document import Document
 from perfkit.report import plots
 from perfkit.report.plots import _page, _text, epoch_time, memory, phases
 
@@ -45,7 +49,16 @@ TWELVE = document(
     failed("convnext/bf16", "oom", "CUDA out of memory"),
     row(LONG, 20.0, speedup=judged(1.4, 1.3, 1.5, "faster")),
 )  # fmt: skip
-SHOWN = DOCUMENTS | {"twelve_rows": TWELVE}
+OLDER = {"data_wait": 0.2, "all_reduce": 0.1, "other": 0.1}
+MIXED = replace(
+    DEVICE_CLOCK,
+    rows=(
+        *DEVICE_CLOCK.rows,
+        row("convnext/bf16", phases_s=OLDER, phases_clock="host"),
+        row(LONG, phases_s={"forward": 0.3}),
+    ),
+)
+SHOWN = DOCUMENTS | {"twelve_rows": TWELVE, "mixed_clocks": MIXED}
 
 
 def pixels(png: bytes) -> Image.Image:
@@ -182,6 +195,41 @@ def test_phases_are_told_apart_in_grey() -> None:
     looks = list(phases._LOOKS.values())
     for (color, hatch), (next_color, next_hatch) in pairwise(looks):
         assert hatch != next_hatch or abs(grey(color) - grey(next_color)) > 50
+
+
+def caption(shown: Document) -> str:
+    drawing = phases.draw(shown, None)
+    assert isinstance(drawing, _page.Drawing)
+    return drawing.caption
+
+
+def test_phases_name_both_waits_and_the_clock() -> None:
+    """Waiting and transfer are drawn apart and explained; the clock is named, per row where rows differ."""
+    page = figure(phases.draw(BATCHES, None))
+    legend = [said.get_text() for said in page.legends[0].get_texts()]
+    assert {"waiting", "transfer"} < set(legend) and "data wait" not in legend
+    assert "waiting: the batch was not there; transfer: it was there" in caption(BATCHES)
+    assert "clock" not in caption(BATCHES)
+    assert "The phases are on the device's clock" in caption(DEVICE_CLOCK)
+    assert "834 ms" in texts(figure(phases.draw(DEVICE_CLOCK, None)))
+    written = texts(figure(phases.draw(MIXED, None)))
+    assert {"834 ms, device's clock", "400 ms, host's clock", "300 ms, clock not known"} <= set(
+        written
+    )
+    assert "data wait: both together" in caption(MIXED)
+    assert caption(TWO_ROWS).endswith("“data wait” is the wait for a batch.")
+    assert "does not name" in caption(ON_GPU)
+
+
+def test_a_row_without_an_epoch_says_what_its_steps_say() -> None:
+    """A lost part is neither a bar of no length nor `not measured`."""
+    page = figure(epoch_time.draw(LOST_PART, None))
+    assert len(bars(page)) == 1
+    assert "no forecast of its epoch: only steps were timed" in texts(page)
+    assert "steps: 1.34× [1.29–1.40] faster" in texts(page)
+    lost = replace(LOST_PART.rows[0], epoch_time_s=None, epoch_parts_s={}, speedup=None)
+    nothing = epoch_time.draw(replace(LOST_PART, rows=(lost, LOST_PART.rows[1])), None)
+    assert nothing == _page.Absent("no row has one")
 
 
 def test_an_unknown_phase_is_drawn_too() -> None:

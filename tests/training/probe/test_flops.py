@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pack_sequence
 
 from perfkit.training.probe.flops import training_flops
 
@@ -19,7 +20,7 @@ def mean(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def count(layer: nn.Module, *shape: int) -> int | None:
     """FLOPs per sample of a training step in which the input needs no gradient."""
     batch = (torch.randn(BATCH, *shape), torch.zeros(BATCH))
-    counted = training_flops(layer, mean, batch)
+    counted = training_flops(layer, batch, samples=BATCH, loss=mean)
     assert counted.reason is None, counted.reason
     return counted.per_sample
 
@@ -61,7 +62,7 @@ def test_nothing_is_computed_and_nothing_changes() -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    assert training_flops(layer, mean, batch).per_sample == 2 * 2 * 8 * 8
+    assert training_flops(layer, batch, samples=BATCH, loss=mean).per_sample == 2 * 2 * 8 * 8
     assert torch.equal(torch.rand(1), expected)
     assert torch.equal(layer[0].weight, before) and layer[0].weight.grad is None
 
@@ -75,5 +76,42 @@ def test_what_cannot_be_counted_has_a_reason() -> None:
 
     batch = (torch.randn(BATCH, 8), torch.zeros(BATCH))
     for model in (Branches(8, 8), nn.LayerNorm(8)):
-        counted = training_flops(model, mean, batch)
+        counted = training_flops(model, batch, samples=BATCH, loss=mean)
         assert counted.per_sample is None and counted.reason
+
+
+def test_a_step_of_ones_own_is_counted() -> None:
+    """Over a batch that is no pair; its samples are the sampler's, whatever its first dimension is."""
+    layer = nn.Linear(8, 5)
+    batch = {"x": torch.randn(3, BATCH, 8), "name": "text"}
+    counted = training_flops(
+        layer, batch, samples=BATCH, step=lambda model, batch: model(batch["x"]).mean()
+    )
+    assert counted.per_sample == 2 * 2 * 8 * 5 * 3
+    assert layer.weight.grad is None
+
+
+def test_packed_sequences_are_counted() -> None:
+    """Their data are replaced, their lengths are read."""
+    packed = pack_sequence([torch.randn(length, 8) for length in (4, 3, 2, 1)])
+    counted = training_flops(
+        nn.Linear(8, 5), packed, samples=BATCH, step=lambda model, batch: model(batch.data).mean()
+    )
+    assert counted.per_sample == 2 * 2 * 8 * 5 * 10 // BATCH
+
+
+def test_a_loss_that_holds_the_model_is_copied_with_it() -> None:
+    """Both copies share the stand-ins of their weights."""
+    layer = nn.Linear(8, 5)
+
+    class Penalised(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = layer
+
+        def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return mean(outputs, targets) + self.model.weight.pow(2).sum()
+
+    batch = (torch.randn(BATCH, 8), torch.zeros(BATCH))
+    counted = training_flops(layer, batch, samples=BATCH, loss=Penalised())
+    assert counted.per_sample == 2 * 2 * 8 * 5

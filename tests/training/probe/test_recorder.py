@@ -13,9 +13,21 @@ from typing import Any
 import pytest
 from simulated_device import Mark, SimulatedDevice
 
-from perfkit.records import STEPS, StepRecord
+from perfkit.records import (
+    BACKWARD,
+    CHECKPOINT,
+    EVALUATION,
+    FORWARD,
+    H2D,
+    OPTIMIZER,
+    SPANS,
+    STEPS,
+    StepRecord,
+)
 from perfkit.training.probe import recorder as recorder_module
+from perfkit.training.probe import steps as steps_module
 from perfkit.training.probe.recorder import Recorder
+from perfkit.training.probe.rundelay import RunDelay
 
 DEVICE_FIELDS = (
     "exposed_wait_s",
@@ -49,14 +61,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "steps.bin"
 
 
-def host_step(recorder: Recorder, clock: Clock, depth: int = -1) -> None:
+def host_step(recorder: Recorder, clock: Clock, depth: int = -1, ready: int = -1) -> None:
     """One step of 100 ns: waits 10, phases 20, 30, 5, 15, and 20 of the rest."""
-    recorder.before_next(depth)
+    recorder.before_next(depth, ready)
     clock.let(10, lambda: recorder.after_next(8))
-    clock.let(20, recorder.after_h2d)
-    clock.let(30, recorder.after_forward)
-    clock.let(5, recorder.after_backward)
-    clock.let(15, recorder.after_optimizer)
+    for phase, duration_ns in ((H2D, 20), (FORWARD, 30), (BACKWARD, 5), (OPTIMIZER, 15)):
+        recorder.enter(phase)
+        clock.now_ns += duration_ns
+        recorder.leave(phase)
     clock.now_ns += 20
 
 
@@ -65,14 +77,10 @@ def device_step(recorder: Recorder, device: SimulatedDevice) -> None:
     recorder.before_next()
     device.compute(10_000)
     recorder.after_next(8)
-    for end_phase in (
-        recorder.after_h2d,
-        recorder.after_forward,
-        recorder.after_backward,
-        recorder.after_optimizer,
-    ):
+    for phase in (H2D, FORWARD, BACKWARD, OPTIMIZER):
+        recorder.enter(phase)
         device.launch(50_000)
-        end_phase()
+        recorder.leave(phase)
 
 
 def read(path: Path) -> list[StepRecord]:
@@ -92,14 +100,14 @@ def test_what_is_read_back_is_what_happened(path: Path) -> None:
     clock = Clock()
     recorder = Recorder(path, host_ns=clock)
     recorder.block = 7
-    for depth in (3, 2):
-        host_step(recorder, clock, depth)
-    recorder.end_steps()
+    for depth, ready in ((3, 1), (2, 0)):
+        host_step(recorder, clock, depth, ready)
+    recorder.end_step()
     recorder.close()
     first, second = read(path)
-    assert first[:5] == (0, 7, 8, 3, 1_000)
-    assert second[:5] == (1, 7, 8, 2, 1_100)
-    assert list(first[5:11]) == seconds(100, 10, 20, 30, 5, 15)
+    assert first[:8] == (0, 7, 8, 3, 1, 1, 1, 1_000)
+    assert second[:8] == (1, 7, 8, 2, 0, 1, 1, 1_100)
+    assert list(first[8:14]) == seconds(100, 10, 20, 30, 5, 15)
     assert first.other_s == pytest.approx(20e-9)
     assert first.exposed_wait_s == first.data_wait_s
     assert first.lead_s == 0.0
@@ -107,20 +115,133 @@ def test_what_is_read_back_is_what_happened(path: Path) -> None:
     assert recorder.steps == 2
 
 
-def test_a_phase_that_is_not_reported_is_missing_and_falls_to_the_next(path: Path) -> None:
-    """Missing is not zero."""
+def test_a_phase_that_is_not_reported_is_missing(path: Path) -> None:
+    """Missing is not zero, and what is in no phase is the rest."""
     clock = Clock()
     recorder = Recorder(path, host_ns=clock)
     recorder.before_next()
     recorder.after_next(1)
-    clock.let(20, lambda: None)
-    clock.let(30, recorder.after_forward)
-    recorder.end_steps()
+    clock.now_ns += 20
+    recorder.enter(FORWARD)
+    clock.let(30, lambda: recorder.leave(FORWARD))
+    recorder.end_step()
     recorder.close()
     (record,) = read(path)
-    assert record.forward_s == pytest.approx(50e-9)
+    assert record.forward_s == pytest.approx(30e-9)
+    assert record.step_s == pytest.approx(50e-9)
     assert math.isnan(record.h2d_s)
     assert math.isnan(record.backward_s)
+    assert (record.backwards, record.updates) == (0, 0)
+
+
+def test_a_phase_inside_another_is_its_own_alone(path: Path) -> None:
+    """Lightning runs backward inside the optimizer's step; a backward inside a backward is one."""
+    clock = Clock()
+    recorder = Recorder(path, host_ns=clock)
+    recorder.before_next()
+    recorder.after_next(1)
+    recorder.enter(OPTIMIZER)
+    clock.let(10, lambda: recorder.enter(FORWARD))
+    clock.let(20, lambda: recorder.leave(FORWARD))
+    clock.let(1, lambda: recorder.enter(BACKWARD))
+    clock.let(20, lambda: recorder.enter(BACKWARD))
+    clock.let(5, lambda: recorder.leave(BACKWARD))
+    clock.let(5, lambda: recorder.leave(BACKWARD))
+    clock.let(4, lambda: recorder.leave(OPTIMIZER))
+    recorder.end_step()
+    recorder.close()
+    (record,) = read(path)
+    times = [record.optimizer_s, record.forward_s, record.backward_s, record.step_s]
+    assert times == seconds(15, 20, 30, 65)
+    assert (record.backwards, record.updates) == (1, 1)
+
+
+def test_what_was_entered_inside_a_phase_ends_with_it(path: Path) -> None:
+    """An exception may jump over a `leave`; the next phase is not inside the old one."""
+    clock = Clock()
+    recorder = Recorder(path, host_ns=clock)
+    recorder.before_next()
+    recorder.after_next(1)
+    recorder.enter(OPTIMIZER)
+    recorder.enter(BACKWARD)
+    clock.let(10, lambda: recorder.leave(OPTIMIZER))
+    clock.let(7, lambda: recorder.leave(BACKWARD))
+    recorder.enter(FORWARD)
+    clock.let(3, recorder.end_step)
+    recorder.close()
+    (record,) = read(path)
+    assert [record.backward_s, record.forward_s, record.step_s] == seconds(10, 3, 20)
+
+
+def test_work_between_steps_leaves_spans(path: Path) -> None:
+    """When it began, after which step, how long, and how long without what was inside it."""
+    clock = Clock()
+    recorder = Recorder(path, host_ns=clock)
+    host_step(recorder, clock)
+    recorder.end_step()
+    recorder.enter(EVALUATION)
+    clock.let(40, lambda: recorder.enter(CHECKPOINT))
+    clock.let(25, lambda: recorder.leave(CHECKPOINT))
+    clock.let(5, lambda: recorder.leave(EVALUATION))
+    host_step(recorder, clock)
+    recorder.end_step()
+    recorder.close()
+    inner, outer = SPANS.read(path.with_name("spans.bin"))
+    assert inner[:3] == (CHECKPOINT, 1, 1_140)
+    assert outer[:3] == (EVALUATION, 1, 1_100)
+    assert [inner.span_s, inner.own_s, outer.span_s, outer.own_s] == seconds(25, 25, 70, 45)
+    assert [record.step_s for record in read(path)] == seconds(100, 100)
+
+
+def test_a_loop_without_such_work_makes_no_file_of_spans(path: Path) -> None:
+    """There is nothing to read then."""
+    recorder = Recorder(path, host_ns=Clock())
+    recorder.close()
+    assert not path.with_name("spans.bin").exists()
+
+
+def test_the_wait_for_a_core_is_told_by_step(path: Path) -> None:
+    """The kernel's count between asking for one batch and asking for the next."""
+    counts = iter([500, 700, 750])
+
+    class Told(RunDelay):
+        def read_ns(self) -> int:
+            return next(counts)
+
+    clock = Clock()
+    recorder = Recorder(path, host_ns=clock, run_delay=Told())
+    host_step(recorder, clock)
+    host_step(recorder, clock)
+    recorder.end_step()
+    recorder.close()
+    assert [record.run_delay_s for record in read(path)] == seconds(200, 50)
+
+
+def test_a_system_that_does_not_count_leaves_it_unknown(path: Path) -> None:
+    """No schedstat: the wait for a core is missing, not zero."""
+
+    class Silent(RunDelay):
+        @staticmethod
+        def _opened() -> int:
+            raise FileNotFoundError
+
+    clock = Clock()
+    recorder = Recorder(path, host_ns=clock, run_delay=Silent())
+    host_step(recorder, clock)
+    recorder.end_step()
+    recorder.close()
+    assert math.isnan(read(path)[0].run_delay_s)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="no schedstat here")
+def test_the_kernel_s_count_only_grows() -> None:
+    """Read from the real file: nanoseconds, never fewer than before."""
+    delay = RunDelay()
+    readings = [delay.read_ns() for _ in range(100)]
+    assert readings == sorted(readings)
+    assert readings[0] >= 0
+    delay.close()
+    assert delay.read_ns() == -1
 
 
 def test_accumulated_passes_add_up_on_both_clocks(path: Path) -> None:
@@ -130,15 +251,18 @@ def test_accumulated_passes_add_up_on_both_clocks(path: Path) -> None:
     recorder.before_next()
     recorder.after_next(1)
     for _ in range(2):
+        recorder.enter(FORWARD)
         device.launch(40_000)
-        recorder.after_forward()
+        recorder.leave(FORWARD)
+        recorder.enter(BACKWARD)
         device.launch(70_000)
-        recorder.after_backward()
-    recorder.end_steps()
+        recorder.leave(BACKWARD)
+    recorder.end_step()
     device.synchronize()
     recorder.close()
     (record,) = read(path)
     assert [record.forward_s, record.backward_s] == seconds(2_000, 2_000)
+    assert record.backwards == 2
     # the launch of the first kernel is idle time inside the first forward
     assert [record.device_forward_s, record.device_backward_s] == seconds(81_000, 140_000)
     assert math.isnan(record.device_h2d_s)
@@ -152,8 +276,8 @@ def test_a_step_that_got_no_batch_leaves_no_record(path: Path) -> None:
     recorder.before_next()
     clock.now_ns += 1_000
     host_step(recorder, clock)
-    recorder.end_steps()
-    recorder.end_steps()
+    recorder.end_step()
+    recorder.end_step()
     recorder.close()
     records = read(path)
     assert [record.index for record in records] == [0, 1]
@@ -165,11 +289,12 @@ def test_calls_outside_a_step_are_ignored(path: Path) -> None:
     device = SimulatedDevice()
     recorder = Recorder(path, device=device)
     recorder.after_next(8)
-    recorder.after_forward()
+    recorder.leave(FORWARD)
     device_step(recorder, device)
     recorder.after_next(99)
-    recorder.end_steps()
-    recorder.after_forward()
+    recorder.end_step()
+    recorder.enter(FORWARD)
+    recorder.leave(FORWARD)
     device.synchronize()
     recorder.close()
     (record,) = read(path)
@@ -177,14 +302,15 @@ def test_calls_outside_a_step_are_ignored(path: Path) -> None:
     assert record.device_forward_s == pytest.approx(50e-6)
 
 
-def test_a_phase_that_ends_inside_next_is_part_of_the_wait(path: Path) -> None:
+def test_a_phase_inside_next_is_part_of_the_wait(path: Path) -> None:
     """A loader that moves its batches to the device itself does so while it is waited for."""
     clock = Clock()
     recorder = Recorder(path, host_ns=clock)
     recorder.before_next()
-    clock.let(30, recorder.after_h2d)
+    recorder.enter(H2D)
+    clock.let(30, lambda: recorder.leave(H2D))
     clock.let(10, lambda: recorder.after_next(1))
-    recorder.end_steps()
+    recorder.end_step()
     recorder.close()
     (record,) = read(path)
     assert record.data_wait_s == pytest.approx(40e-9)
@@ -197,11 +323,11 @@ def test_marks_are_used_again_from_stretch_to_stretch(path: Path) -> None:
     recorder = Recorder(path, device=device)
     for _ in range(50):
         device_step(recorder, device)
-        recorder.end_steps()
+        recorder.end_step()
         device.synchronize()
         recorder.drain()
     recorder.close()
-    assert device.marks_made < 20
+    assert device.marks_made < 24
 
 
 def test_own_time_is_in_no_phase(path: Path) -> None:
@@ -211,16 +337,15 @@ def test_own_time_is_in_no_phase(path: Path) -> None:
     for _ in range(2):
         recorder.before_next()
         recorder.after_next(1)
-        recorder.after_h2d()
-        recorder.after_forward()
-        recorder.after_backward()
-        recorder.after_optimizer()
-    recorder.end_steps()
+        for phase in (H2D, FORWARD, BACKWARD, OPTIMIZER):
+            recorder.enter(phase)
+            recorder.leave(phase)
+    recorder.end_step()
     recorder.close()
     first, _ = read(path)
-    assert list(first[5:11]) == seconds(120, 10, 10, 10, 10, 10)
-    assert recorder.own_ns == 2 * 6 * 10 + 10
-    assert recorder.cost_s() == pytest.approx(65e-9)
+    assert list(first[8:14]) == seconds(200, 10, 10, 10, 10, 10)
+    assert recorder.own_ns == 2 * 10 * 10 + 10
+    assert recorder.cost_s() == pytest.approx(105e-9)
 
 
 def test_cost_before_the_first_step_is_unknown(path: Path) -> None:
@@ -239,7 +364,7 @@ def test_a_captured_step_has_no_device_fields(path: Path) -> None:
         device_step(recorder, device)
     device_step(recorder, device)
     device_step(recorder, device)
-    recorder.end_steps()
+    recorder.end_step()
     device.synchronize()
     recorder.close()
     records = read(path)
@@ -258,10 +383,11 @@ def test_a_capture_inside_a_step_costs_only_its_own_fields(path: Path) -> None:
     recorder.before_next()
     recorder.after_next(8)
     with device.capture():
-        recorder.after_h2d()
-        recorder.after_forward()
+        for phase in (H2D, FORWARD):
+            recorder.enter(phase)
+            recorder.leave(phase)
     device_step(recorder, device)
-    recorder.end_steps()
+    recorder.end_step()
     device.synchronize()
     recorder.close()
     assert [has_no_device_fields(record) for record in read(path)] == [False, True, False]
@@ -272,12 +398,12 @@ def test_the_lead_is_carried_over_a_stretch_s_end(path: Path) -> None:
     device = SimulatedDevice(launch_ns=1_000)
     recorder = Recorder(path, device=device)
     device_step(recorder, device)
-    recorder.end_steps()
+    recorder.end_step()
     for _ in range(3):
         device.launch(1_000_000)
     true_lead_s = device.backlog_ns() * 1e-9
     device_step(recorder, device)
-    recorder.end_steps()
+    recorder.end_step()
     device.synchronize()
     recorder.close()
     assert read(path)[1].lead_s == pytest.approx(true_lead_s, rel=1e-6)
@@ -293,7 +419,7 @@ def test_a_mark_that_is_done_does_not_make_the_device_idle(path: Path) -> None:
         device.compute(500_000)
         recorder.after_next(1)
         device.launch(400_000)
-    recorder.end_steps()
+    recorder.end_step()
     device.synchronize()
     recorder.close()
     leads = [record.lead_s for record in read(path)]
@@ -304,18 +430,18 @@ def test_steps_the_device_never_finishes_are_given_up(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits for the device is bounded: the oldest lose its fields, the newest are measured."""
-    monkeypatch.setattr(recorder_module, "MOST_PENDING", 10)
+    monkeypatch.setattr(steps_module, "MOST_PENDING", 10)
     monkeypatch.setattr(recorder_module, "WRITE_EVERY", 1)
     device = SimulatedDevice()
     recorder = Recorder(path, device=device)
     device.launch(10**12)
     for _ in range(25):
         device_step(recorder, device)
-    recorder.end_steps()
+    recorder.end_step()
     device.synchronize()
     recorder.drain()
     device_step(recorder, device)
-    recorder.end_steps()
+    recorder.end_step()
     device.synchronize()
     recorder.close()
     records = read(path)
@@ -329,14 +455,15 @@ def test_a_step_with_too_many_marks_gets_no_phases(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An evaluation inside a step does not gather marks without end."""
-    monkeypatch.setattr(recorder_module, "MOST_PHASE_MARKS", 50)
+    monkeypatch.setattr(steps_module, "MOST_PHASE_MARKS", 50)
     device = SimulatedDevice()
     recorder = Recorder(path, device=device)
     device_step(recorder, device)
     for _ in range(500):
-        recorder.after_forward()
+        recorder.enter(FORWARD)
+        recorder.leave(FORWARD)
     device_step(recorder, device)
-    recorder.end_steps()
+    recorder.end_step()
     device.synchronize()
     recorder.close()
     first, second = read(path)
@@ -352,7 +479,7 @@ def test_a_drain_without_synchronising_waits_for_nothing(path: Path) -> None:
     recorder = Recorder(path, device=device)
     for _ in range(3):
         device_step(recorder, device)
-    recorder.end_steps()
+    recorder.end_step()
     before_ns = device.host_ns()
     recorder.drain()
     assert device.host_ns() == before_ns
@@ -376,7 +503,7 @@ def test_a_device_that_cannot_tell_an_interval_costs_the_step_its_fields(path: P
     recorder = Recorder(path, device=device)
     for _ in range(4):
         device_step(recorder, device)
-    recorder.end_steps()
+    recorder.end_step()
     device.synchronize()
     recorder.close()
     assert [has_no_device_fields(record) for record in read(path)] == [True, False, False, False]
@@ -393,7 +520,7 @@ def test_the_file_is_readable_while_it_is_written(path: Path) -> None:
     clock.now_ns += 500_000_000
     host_step(recorder, clock)
     assert len(read(path)) == 2
-    recorder.end_steps()
+    recorder.end_step()
     recorder.drain()
     assert len(read(path)) == 4
     for _ in range(recorder_module.WRITE_EVERY + 1):
@@ -406,60 +533,98 @@ def test_the_file_is_readable_while_it_is_written(path: Path) -> None:
 
 
 @needs_dev_full
-def test_a_full_disk_is_reported_and_what_was_written_stays(path: Path) -> None:
-    """The error comes as it is; nothing is lost, doubled or torn once there is room again."""
+@pytest.mark.parametrize("on_device", [False, True])
+def test_a_full_disk_ends_the_recording_and_not_the_loop(
+    path: Path, on_device: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No call raises; it is said once; what was written stays; what comes after takes no memory."""
+    clock = Clock()
+    device = SimulatedDevice() if on_device else None
+    recorder = Recorder(path, device=device, host_ns=clock)
+
+    def step() -> None:
+        host_step(recorder, clock) if device is None else device_step(recorder, device)
+
+    for _ in range(3):
+        step()
+    if device is not None:
+        device.synchronize()
+    recorder.drain()
+    written = path.read_bytes()
+    handle = recorder._file._file
+    assert handle is not None
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, handle)
+    for _ in range(3 * recorder_module.WRITE_EVERY):
+        step()
+    recorder.end_step()
+    recorder.drain()
+    recorder.close()
+    os.close(full)
+    assert recorder.failure is not None
+    assert recorder.failure.errno == errno.ENOSPC
+    assert path.read_bytes() == written
+    assert [record.index for record in read(path)] == [0, 1]
+    assert recorder.steps == 3 * recorder_module.WRITE_EVERY + 3
+    assert len(recorder._file._buffer) == 0
+    assert capfd.readouterr().err.count("steps are no longer recorded") == 1
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+def in_a_fork(call: Callable[[], None]) -> None:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            call()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@needs_fork
+def test_in_a_forked_child_it_is_off(path: Path) -> None:
+    """A loader worker writes nothing, neither its own nor what the parent has not written yet."""
+    clock = Clock()
+    recorder = Recorder(path, host_ns=clock)
+    host_step(recorder, clock)
+
+    def worker() -> None:
+        recorder.enter(FORWARD)
+        recorder.leave(FORWARD)
+        recorder.end_step()
+        recorder.close()
+
+    in_a_fork(worker)
+    host_step(recorder, clock)
+    recorder.end_step()
+    recorder.close()
+    assert [record.index for record in read(path)] == [0, 1]
+    assert [file.name for file in path.parent.iterdir()] == ["steps.bin"]
+
+
+@needs_fork
+def test_a_forked_child_that_trains_has_a_file_of_its_own(path: Path) -> None:
+    """Its steps begin at 0, and the parent's go on as if there had been no child."""
     clock = Clock()
     recorder = Recorder(path, host_ns=clock)
     for _ in range(3):
         host_step(recorder, clock)
-    recorder.drain()
-    host_step(recorder, clock)
-    handle = recorder._file._file
-    kept = os.dup(handle)
-    full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, handle)
-    clock.now_ns += 10**9
-    with pytest.raises(OSError, match="No space left") as raised:
-        recorder.before_next()
-    assert raised.value.errno == errno.ENOSPC
-    with pytest.raises(OSError, match="No space left"):
-        recorder.before_next()
-    with pytest.raises(OSError, match="No space left"):
-        recorder.drain()
-    assert [record.index for record in read(path)] == [0, 1]
-    os.dup2(kept, handle)
-    host_step(recorder, clock)
-    recorder.end_steps()
-    recorder.close()
-    os.close(kept)
-    os.close(full)
-    assert [record.index for record in read(path)] == [0, 1, 2, 3, 4]
 
+    def trainer() -> None:
+        for _ in range(2):
+            host_step(recorder, clock)
+        recorder.end_step()
+        recorder.close()
 
-@needs_dev_full
-def test_a_full_disk_keeps_the_device_s_steps_too(path: Path) -> None:
-    """The boundary is marked although the write before it failed."""
-    device = SimulatedDevice()
-    recorder = Recorder(path, device=device)
-    device_step(recorder, device)
-    device_step(recorder, device)
-    handle = recorder._file._file
-    kept = os.dup(handle)
-    full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, handle)
-    device.compute(10**9)
-    with pytest.raises(OSError, match="No space left"):
-        recorder.before_next()
-    os.dup2(kept, handle)
-    device_step(recorder, device)
-    recorder.end_steps()
-    device.synchronize()
+    in_a_fork(trainer)
+    recorder.end_step()
     recorder.close()
-    os.close(kept)
-    os.close(full)
-    records = read(path)
-    assert [record.index for record in records] == [0, 1, 2]
-    assert not any(has_no_device_fields(record) for record in records)
+    (childs,) = path.parent.glob("steps-*.bin")
+    assert [record.index for record in read(childs)] == [0, 1]
+    assert [record.index for record in read(path)] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("steps", "on_device"), [(300_000, False), (30_000, True)])
@@ -473,7 +638,8 @@ def test_memory_is_bounded(path: Path, steps: int, on_device: bool) -> None:
         for _ in range(count):
             recorder.before_next(2)
             recorder.after_next(8)
-            recorder.after_forward()
+            recorder.enter(FORWARD)
+            recorder.leave(FORWARD)
             clock.now_ns += 1_000
 
     run(1_000)
@@ -483,7 +649,7 @@ def test_memory_is_bounded(path: Path, steps: int, on_device: bool) -> None:
         kept_bytes, most_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    recorder.end_steps()
+    recorder.end_step()
     recorder.close()
     assert kept_bytes < 100_000
     assert most_bytes < 200_000

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import multiprocessing
+import site
+import subprocess
+import sys
 import time
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from perfkit.records import FETCHES, FetchRecord
+from perfkit.training.probe import loader as trainers_side
 from perfkit.training.probe import worker
 
 BATCH, BATCHES, SAMPLE_S = 4, 6, 0.005
@@ -55,6 +62,8 @@ def test_waiting_and_computing_are_told_apart(tmp_path: Path, num_workers: int) 
     computes = fetches(tmp_path / "computes", "computes", num_workers)
     assert len(waits) == len(computes) == BATCHES
     known_s = BATCH * SAMPLE_S
+    # without workers the time of other threads is the trainer's own, and no pickling
+    assert all(math.isnan(r.serialise_cpu_s) == (num_workers == 0) for r in waits)
     for records in (waits, computes):
         assert fmean(r.fetch_s for r in records) >= 0.95 * known_s
     assert fmean(r.fetch_cpu_s for r in waits) < 0.5 * known_s
@@ -75,3 +84,116 @@ def test_what_was_installed_is_taken_away(tmp_path: Path) -> None:
     before = sum(path.stat().st_size for path in tmp_path.rglob("*.bin"))
     assert len(list(DataLoader(Costly("waits"), batch_size=BATCH, num_workers=2))) == BATCHES
     assert sum(path.stat().st_size for path in tmp_path.rglob("*.bin")) == before
+
+
+class Gated(Dataset[int]):
+    """The sample of each index is given once the test opens its gate."""
+
+    def __init__(self, gates: list[Any]) -> None:
+        self.gates = gates
+
+    def __len__(self) -> int:
+        return len(self.gates)
+
+    def __getitem__(self, index: int) -> int:
+        assert self.gates[index].wait(60)
+        return index
+
+
+def when(condition: Any) -> None:
+    """Wait until it holds."""
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came true")
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_whether_the_next_batch_in_order_is_ready(tmp_path: Path, persistent: bool) -> None:
+    """Two workers of which one is late: what the other has ready is not the batch that comes next."""
+    gates = [multiprocessing.Event() for _ in range(4)]
+    assert worker.install(tmp_path)
+    try:
+        loader = DataLoader(
+            Gated(gates),
+            batch_size=1,
+            num_workers=2,
+            prefetch_factor=2,
+            persistent_workers=persistent,
+        )
+        for _ in range(2):
+            for gate in gates:
+                gate.clear()
+            iterator = iter(loader)
+            depth = trainers_side.depth_reader(iterator)
+            ready = trainers_side.ready_reader(iterator, tmp_path)
+            gates[1].set()
+            when(lambda depth=depth: depth() == 1)
+            assert ready() == 0
+            gates[0].set()
+            when(lambda ready=ready: ready() == 1)
+            assert next(iterator).item() == 0
+            when(lambda ready=ready: ready() == 1)
+            assert next(iterator).item() == 1
+            gates[3].set()
+            when(lambda depth=depth: depth() == 1)
+            assert ready() == 0
+            gates[2].set()
+            when(lambda ready=ready: ready() == 1)
+            assert [batch.item() for batch in iterator] == [2, 3]
+            assert ready() == -1
+    finally:
+        worker.uninstall()
+
+
+def test_readiness_without_the_workers_word() -> None:
+    """One worker's queue tells it; of two, a batch in the queue may be any."""
+    gates = [multiprocessing.Event() for _ in range(4)]
+    one = iter(DataLoader(Gated(gates), batch_size=1, num_workers=1))
+    two = iter(DataLoader(Gated(gates), batch_size=1, num_workers=2))
+    readers = [trainers_side.ready_reader(iterator) for iterator in (one, two)]
+    assert [reader() for reader in readers] == [0, 0]
+    gates[0].set()
+    when(lambda: readers[0]() == 1)
+    when(lambda: readers[1]() == -1)
+    for gate in gates:
+        gate.set()
+    list(one), list(two)
+
+
+def test_a_loader_without_workers_has_nothing_ready() -> None:
+    """What it gives it makes; of an iterator that is no loader's nothing is known."""
+    assert trainers_side.ready_reader(iter(DataLoader(Costly("waits"))))() == 0
+    assert trainers_side.ready_reader(iter([1, 2]))() == -1
+
+
+def test_a_spawned_worker_that_cannot_import_perfkit_loads_all_the_same(tmp_path: Path) -> None:
+    """It runs torch's own loop and leaves no records; the training goes on."""
+    root = str(Path(__file__).parents[3])
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys\n"
+        "spawned = '--multiprocessing-fork' in sys.argv or __name__ != '__main__'\n"
+        f"sys.path += {site.getsitepackages()!r} if spawned else {[root, *site.getsitepackages()]!r}\n"
+        "from torch.utils.data import DataLoader, TensorDataset\n"
+        "import torch\n"
+        "if __name__ == '__main__':\n"
+        "    from pathlib import Path\n"
+        "    from perfkit.training.probe import worker\n"
+        f"    assert worker.install(Path({str(tmp_path)!r}))\n"
+        f"    sys.path.remove({root!r})\n"
+        "    data = TensorDataset(torch.arange(8))\n"
+        "    loader = DataLoader(data, 4, num_workers=1, multiprocessing_context='spawn')\n"
+        "    print(sum(int(batch[0].sum()) for batch in loader))\n"
+    )
+    # -S is handed on to spawned interpreters: nothing but sys.path tells them where to look
+    done = subprocess.run(
+        [sys.executable, "-S", str(script)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+    )
+    assert done.stdout.strip() == "28", done.stderr
+    assert not list(tmp_path.glob("*.put"))

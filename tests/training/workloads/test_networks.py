@@ -42,7 +42,10 @@ def size(workload: Workload) -> int:
 def flops(config: RunConfig, **changes: Any) -> int:
     """FLOPs per sample of a training step."""
     workload = made(config, **changes)
-    counted = training_flops(workload.model, workload.loss, batch(replace(config, **changes)))
+    changed = replace(config, **changes)
+    counted = training_flops(
+        workload.model, batch(changed), samples=changed.batch_size, loss=workload.loss
+    )
     assert counted.per_sample is not None, counted.reason
     return counted.per_sample
 

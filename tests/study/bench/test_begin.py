@@ -13,7 +13,10 @@ from perfkit.engine.helpers import Data
 from perfkit.errors import UsageError
 from perfkit.runfolder import read_json, write_json
 from perfkit.study import start
-from perfkit.study.request import BenchRequest
+from perfkit.study.bench import begin as bench
+from perfkit.study.bench.begin import resume_bench
+from perfkit.study.bench.plan import BenchPlan
+from perfkit.study.bench.request import BenchRequest
 from perfkit.study.start import ENVIRONMENT_KEYS, RESERVE_S, Prepared
 
 ASKED = BenchRequest(command="perfkit bench", archs=("convnext",), amp=True)
@@ -37,7 +40,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
     def carry_out(length: int | None = None, **changes: Any) -> Prepared:
         if length is not None:
             lengths["convnext"] = length
-        return start.begin(replace(ASKED, **changes), lambda event: None, timeout_s=60)
+        return bench.begin(replace(ASKED, **changes), lambda event: None, timeout_s=60)
 
     return carry_out
 
@@ -46,6 +49,7 @@ def test_a_study_is_laid_out_on_disk(begin: Begin, tmp_path: Path) -> None:
     """Rows, folder and frame: everything that is needed to run it and to go on with it."""
     prepared = begin(generations=3, steps=7, seed=5, sequential=True, full_epoch=True)
     plan = prepared.plan
+    assert isinstance(plan, BenchPlan) and plan.total == 3
     assert [row.key for row in plan.rows] == ["convnext/fp32", "convnext/amp"]
     assert (plan.generations, plan.steps, plan.seed) == (3, 7, 5)
     assert plan.full_epoch and not plan.side_by_side
@@ -59,7 +63,7 @@ def test_what_was_begun_can_be_gone_on_with(begin: Begin) -> None:
     """Read back from its folder, by name or as the latest, the study is the one that was begun."""
     begun = begin()
     for name in ("latest", str(begun.folder.path), str(begun.folder.path / "study.json")):
-        resumed = start.resume(name, None)
+        resumed = resume_bench(name, None)
         assert (resumed.plan, resumed.frame) == (begun.plan, begun.frame)
         assert resumed.folder.path.resolve() == begun.folder.path.resolve()
 
@@ -67,7 +71,7 @@ def test_what_was_begun_can_be_gone_on_with(begin: Begin) -> None:
 def test_a_new_budget_takes_the_place_of_the_old(begin: Begin) -> None:
     """More time can be given to a study that had too little; nothing else of it changes."""
     begun = begin()
-    resumed = start.resume("latest", 600.0)
+    resumed = resume_bench("latest", 600.0)
     assert resumed.frame == replace(begun.frame, budget_s=600.0 - RESERVE_S)
 
 
@@ -80,20 +84,50 @@ def test_another_environment_is_refused(
     now = {"device": "cpu", "environment": {**ENVIRONMENT, key: "as now"}}
     monkeypatch.setattr(start, "survey", lambda device: now)
     with pytest.raises(UsageError, match=f"{key}: .* then, as now now"):
-        start.resume("latest", None)
+        resume_bench("latest", None)
 
 
 def test_what_is_no_study_cannot_be_resumed(begin: Begin, tmp_path: Path) -> None:
     """No folder, an empty one, and a damaged file are usage errors that name the place."""
     with pytest.raises(UsageError, match="no study"):
-        start.resume("latest", None)
+        resume_bench("latest", None)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="empty holds no study"):
-        start.resume("empty", None)
+        resume_bench("empty", None)
     path = begin().folder.path / "study.json"
     write_json(path, {**read_json(path), "plan": {"rows": "none"}})
     with pytest.raises(UsageError, match=r"study\.json: plan\.rows should be a list"):
-        start.resume("latest", None)
+        resume_bench("latest", None)
+
+
+def test_a_study_of_an_earlier_version_is_gone_on_with(begin: Begin) -> None:
+    """It says neither what kind it is of nor anything that came later: it is a bench."""
+    begun = begin()
+    path = begun.folder.path / "study.json"
+    stored = read_json(path)
+    del stored["kind"]
+    write_json(path, stored)
+    resumed = resume_bench("latest", None)
+    assert (resumed.plan, resumed.frame) == (begun.plan, begun.frame)
+    assert resumed.go_on == f"perfkit bench --resume {resumed.folder.path}"
+
+
+def test_a_study_of_another_command_is_left_to_it(begin: Begin) -> None:
+    """What cannot go on with it says which command can."""
+    path = begin().folder.path / "study.json"
+    write_json(path, {**read_json(path), "kind": "diagnose"})
+    with pytest.raises(UsageError, match="a study of perfkit diagnose, not of") as caught:
+        resume_bench("latest", None)
+    assert caught.value.hint == f"go on with: perfkit diagnose --resume {path.parent}"
+
+
+@pytest.mark.parametrize("stored", [[], {}, {"plan": 1}, {"kind": 7, "plan": {"rows": []}}])
+def test_what_is_stored_wrongly_is_told(begin: Begin, stored: Any) -> None:
+    """Whatever is in the file, it is a usage error that names it."""
+    path = begin().folder.path / "study.json"
+    write_json(path, stored)
+    with pytest.raises(UsageError, match=r"study\.json: "):
+        resume_bench("latest", None)
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_engine import FakeEngine, row
+from fake_engine import FakeEngine, bench_session, row
 
-from perfkit.config import RunConfig
 from perfkit.document import Document, Status
-from perfkit.engine.plan import GenerationPlan
+from perfkit.engine.plan import Examine, GenerationPlan
 from perfkit.engine.results import GenerationResult
-from perfkit.study.bench import LOSS_SEEDS, BenchPlan
+from perfkit.study.bench.plan import BenchPlan
+from perfkit.study.budget import SAFETY
 from perfkit.study.rows import make_rows
-from perfkit.study.session import Frame, Session
 
 FP32, AMP, OTHER = "convnext/fp32", "convnext/amp", "baseline/fp32"
 Fails = Mapping[tuple[str, int], Status]
@@ -25,46 +25,74 @@ def carry_out(
 ) -> tuple[FakeEngine, Document]:
     """Run a whole study of equally fast rows on exact numbers."""
     engine = FakeEngine(dict.fromkeys(keys, 0.1), fails=fails or {})
-    session = Session(
-        plan=BenchPlan(rows=tuple(map(row, keys)), **plan),
-        executor=engine,
-        frame=Frame(
-            command="perfkit bench",
-            environment={},
-            base=RunConfig(arch="convnext"),
-            budget_s=budget_s,
-        ),
-        clock=engine.clock,
-        began_s=0.0,
-        save=lambda document: None,
-        averages=lambda results: {},
-    )
+    session, _ = bench_session(engine, keys, budget_s, **plan)
     return engine, session.run()
 
 
 def test_a_row_that_was_not_examined_yet_is_examined_later() -> None:
     """Of a row whose first process ran out of memory in company, losses are traced when it runs alone."""
     engine, document = carry_out([FP32, AMP], {(AMP, 1): "oom"})
-    assert [plan.examine_seeds is not None for plan in engine.plans[:3]] == [True, True, False]
+    assert [plan.examine is not None for plan in engine.plans[:3]] == [True, True, False]
     assert document.rows[1].loss["distance"] == pytest.approx(0)
     assert document.rows[1].flops_per_sample == 10
 
 
 def test_tolerance_does_not_depend_on_the_grouping() -> None:
-    """An FP32 row that is held against from another group has the seeds that make the tolerance."""
+    """An FP32 row that is held against from another group is perturbed for it."""
     archs = ("convnext", "baseline", "tiny")
     keys = [f"{arch}/{precision}" for arch in archs for precision in ("fp32", "amp")]
     engine, document = carry_out(keys, budget_s=360)
     (group_of_twin,) = {p.group for p in engine.plans if OTHER in [r.key for r in p.rows]}
     (group_of_row,) = {p.group for p in engine.plans if "baseline/amp" in [r.key for r in p.rows]}
     assert group_of_twin != group_of_row
-    assert all(row.loss["tolerance"] is not None for row in document.rows)
+    tolerances = [row.loss.get("tolerance") for row in document.rows]
+    assert tolerances == [None, pytest.approx(40 * 2.0**-8)] * 3
 
 
-def test_seeds_of_losses_follow_the_seed() -> None:
-    """--seed shifts them all, so that rows still share their first one."""
-    engine, _ = carry_out([FP32, AMP], seed=7)
-    assert engine.plans[0].examine_seeds == {FP32: tuple(s + 7 for s in LOSS_SEEDS), AMP: (7,)}
+def test_losses_are_of_the_seed_and_of_every_precision() -> None:
+    """FP32's own arithmetic is perturbed as much as each of the rows that are held against it rounds."""
+    tf32, compiled = "convnext/tf32", "convnext/fp32+compile"
+    engine, _ = carry_out([FP32, AMP, tf32, compiled], seed=7)
+    assert engine.plans[0].examine == {
+        FP32: Examine(seed=7, perturbations=(2.0**-24, 2.0**-11, 2.0**-8)),
+        **{key: Examine(seed=7) for key in (AMP, tf32, compiled)},
+    }
+
+
+def test_a_generation_that_would_overrun_the_budget_is_not_started() -> None:
+    """But for a group's first: a row without any figure is worth more than the minute."""
+    rows = tuple(map(row, (FP32, AMP)))
+    plan = BenchPlan(rows=rows)
+    first = plan.next([], 0.5)
+    assert first is not None and first.spare_s == 0
+    result = FakeEngine({FP32: 0.1, AMP: 0.1}).run(first)
+    # a start of 5 s, and 4 s for the one palindrome that it needs at least
+    assert plan.next([result], SAFETY * 9 - 0.01) is None
+    another = plan.next([result], SAFETY * 9 + 0.01)
+    assert another is not None and another.palindromes == 1
+    assert another.spare_s == pytest.approx(0.01)
+
+
+def test_a_failed_generation_is_not_repeated_beyond_the_budget() -> None:
+    """What failed in company is tried alone only if as long a generation fits again."""
+    result = _result(1, {FP32: "ok", AMP: "oom"})
+    plan = BenchPlan(rows=tuple(map(row, (FP32, AMP))))
+    assert plan.next([result], SAFETY * result.cost_s - 0.01) is None
+    alone = plan.next([result], SAFETY * result.cost_s + 0.01)
+    assert alone is not None and not alone.side_by_side
+
+
+def test_a_real_epoch_that_outlasts_the_timeout_is_not_run_again() -> None:
+    """It would hold the machine as long in every generation, for nothing."""
+    plan = BenchPlan(rows=(row(FP32),), full_epoch=True, generations=3)
+    first = plan.next([], 100.0)
+    assert first is not None and first.full_epoch
+    result = FakeEngine({FP32: 0.1}).run(first)
+    late = replace(
+        result.processes[0], lost={"full_epoch": "late"}, unavailable={"full_epoch": "timeout"}
+    )
+    second = plan.next([replace(result, processes=(late,))], 100.0)
+    assert second is not None and not second.full_epoch
 
 
 @pytest.mark.parametrize("status", ["error", "unsupported", "timeout", "nan_loss"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfkit.errors import UsageError
-from perfkit.study.largest import HEADROOM_SHARE, PRECISE_RATIO, largest_batch
+from perfkit.study.bench.largest import HEADROOM_SHARE, PRECISE_RATIO, largest_batch
 
 
 @given(st.integers(1, 64), st.integers(0, 5000), st.integers(64, 4096))

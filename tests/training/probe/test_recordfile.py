@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from perfkit.records import NAN, STEPS, StepRecord
-from perfkit.training.probe.stepfile import StepFile
+from perfkit.training.probe.recordfile import RecordFile
 
 
 def record(index: int) -> StepRecord:
-    return StepRecord(index, 0, 8, -1, 10, 0.5, *[NAN] * 12)
+    return StepRecord(index, 0, 8, -1, -1, 1, 1, 10, 0.5, *[NAN] * 13)
 
 
 def indices(path: Path) -> list[int]:
@@ -22,7 +22,7 @@ def indices(path: Path) -> list[int]:
 
 def test_a_new_file_has_its_header_at_once(tmp_path: Path) -> None:
     """A reader may come before the first step."""
-    StepFile(tmp_path / "steps.bin")
+    RecordFile(tmp_path / "steps.bin", STEPS)
     assert (tmp_path / "steps.bin").read_bytes() == STEPS.header
 
 
@@ -31,7 +31,7 @@ def test_an_existing_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "steps.bin"
     path.write_bytes(b"measured before")
     with pytest.raises(FileExistsError):
-        StepFile(path)
+        RecordFile(path, STEPS)
     assert path.read_bytes() == b"measured before"
 
 
@@ -42,7 +42,7 @@ def test_a_short_write_is_continued_where_it_stopped(
     write = os.write
     monkeypatch.setattr(os, "write", lambda handle, data: write(handle, bytes(data[:7])))
     path = tmp_path / "steps.bin"
-    file = StepFile(path)
+    file = RecordFile(path, STEPS)
     for index in range(5):
         file.add(record(index))
     file.close()
@@ -52,7 +52,7 @@ def test_a_short_write_is_continued_where_it_stopped(
 def test_a_file_that_may_not_grow_keeps_its_whole_records(tmp_path: Path) -> None:
     """The kernel takes half a record and refuses the rest: it is dropped by readers, and mended later."""
     path = tmp_path / "steps.bin"
-    file = StepFile(path)
+    file = RecordFile(path, STEPS)
     for index in range(4):
         file.add(record(index))
     resource = pytest.importorskip("resource", reason="this system has no file size limit")
@@ -82,13 +82,13 @@ def test_no_room_for_the_header_closes_the_file(
     before = len(os.listdir("/proc/self/fd"))
     monkeypatch.setattr(os, "write", refuse)
     with pytest.raises(OSError, match="No space left"):
-        StepFile(tmp_path / "steps.bin")
+        RecordFile(tmp_path / "steps.bin", STEPS)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_closing_twice_is_closing(tmp_path: Path) -> None:
     """The second time does nothing."""
-    file = StepFile(tmp_path / "steps.bin")
+    file = RecordFile(tmp_path / "steps.bin", STEPS)
     file.add(record(0))
     file.close()
     file.close()

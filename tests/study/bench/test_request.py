@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from perfkit.config import RunConfig
 from perfkit.errors import UsageError
-from perfkit.study.presets import PRESETS, STORY_BATCH
-from perfkit.study.request import (
-    BenchRequest,
-    base_settings,
-    cache_dir,
-    chosen_preset,
-    sized,
-    warnings,
-)
+from perfkit.study.bench.presets import PRESETS, STORY_BATCH
+from perfkit.study.bench.request import BenchRequest, chosen_preset, settings_of, warnings_of
 from perfkit.study.sizes import Machine
 
 LAPTOP = Machine(device="cpu", cores=2)
@@ -29,7 +20,7 @@ def keys(request: BenchRequest, machine: Machine = LAPTOP) -> list[str]:
     """The rows' keys, as `begin` lays them out."""
     preset = chosen_preset(request, machine)
     archs = request.workloads(preset)
-    bases = [base_settings(request, machine, preset, arch) for arch in archs]
+    bases = [settings_of(request, machine, preset, arch) for arch in archs]
     return [row.key for row in request.rows(bases, preset)]
 
 
@@ -68,10 +59,10 @@ def test_the_story_has_four_rows_and_says_what_it_changed() -> None:
     assert all(key.split("/")[1].startswith("amp+") for key in found[1:])
     preset = chosen_preset(request, LAPTOP)
     assert preset is not None
-    base = base_settings(request, LAPTOP, preset, "convnext")
+    base = settings_of(request, LAPTOP, preset, "convnext")
     assert (base.prefetch_factor, base.metrics_every, base.viz_every) == (8, 10, 50)
     assert base.persistent_workers and not base.pin_memory
-    (note,) = [n for n in warnings(LAPTOP, base, preset) if n.code == "preset_changed"]
+    (note,) = [n for n in warnings_of(LAPTOP, base, preset) if n.code == "preset_changed"]
     assert str(STORY_BATCH) in note.text and "DataParallel" in note.text
 
 
@@ -89,7 +80,7 @@ def test_flags_come_before_the_preset_and_it_before_the_machine() -> None:
     request = replace(ASKED, preset="story", settings={"batch_size": 8, "num_workers": None})
     preset = chosen_preset(request, LAPTOP)
     assert preset is not None
-    base = base_settings(request, LAPTOP, preset, "convnext")
+    base = settings_of(request, LAPTOP, preset, "convnext")
     assert (base.batch_size, base.lr_batch_size) == (8, 8)
     assert base.num_workers == preset.settings["num_workers"]
 
@@ -101,32 +92,8 @@ def test_an_unknown_preset_names_those_there_are() -> None:
     assert "story" in (caught.value.hint or "")
 
 
-def test_an_epoch_is_the_whole_dataset_unless_a_flag_says_less() -> None:
-    """A dataset with a length of its own decides; more than it has cannot be asked for."""
-    base = RunConfig(arch="mine.py:factory", batch_size=16, num_samples=2048)
-    assert sized(ASKED, base, 1000).num_samples == 1000
-    assert sized(ASKED, base, None).num_samples == 2048
-    fewer = replace(ASKED, settings={"num_samples": 500})
-    assert sized(fewer, base, 1000).num_samples == 500
-    with pytest.raises(UsageError, match="more than the 400"):
-        sized(fewer, base, 400)
-    with pytest.raises(UsageError, match="more than the 8 samples"):
-        sized(ASKED, base, 8)
-
-
 def test_a_bad_setting_names_its_flag() -> None:
     """The message is about what was typed."""
     request = replace(ASKED, settings={"batch_size": -1})
     with pytest.raises(UsageError, match="--batch-size is -1"):
-        base_settings(request, LAPTOP, None, "convnext")
-
-
-def test_the_cache_is_where_the_environment_says(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """PERFKIT_CACHE_DIR itself; else a folder of ours in the user's cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv("PERFKIT_CACHE_DIR", raising=False)
-    assert cache_dir() == tmp_path / "perfkit"
-    monkeypatch.setenv("PERFKIT_CACHE_DIR", str(tmp_path / "mine"))
-    assert cache_dir() == tmp_path / "mine"
+        settings_of(request, LAPTOP, None, "convnext")

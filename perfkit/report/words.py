@@ -1,0 +1,80 @@
+"""Names and reason codes of a Document in words: why a value is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from perfkit.report.columns import plain
+from perfkit.telemetry.reading import REASONS
+
+NAMES: Mapping[str, str] = {
+    "gpu_util_share": "GPU utilisation",
+    "peak_allocated_bytes": "allocated device memory",
+    "peak_reserved_bytes": "reserved device memory",
+    "peak_rss_bytes": "host memory (RSS)",
+    "workers_pss_bytes": "the workers' memory (PSS)",
+    "memory_ratio": "memory ratio",
+    "exposed_wait_s": "exposed wait",
+    "flops_per_sample": "FLOPs per sample",
+    "mfu": "MFU",
+    "gemm_ceiling_share": "share of the matrix-product ceiling",
+    "overhead_share": "perfkit's own cost",
+    "epoch_time_s": "epoch time",
+    "step_time_s": "step time",
+    "phases_s": "phases of a step",
+    "run_delay_s": "run delay",
+    "samples_per_sec": "samples per second",
+    "speedup": "speed-up",
+    "step_speedup": "speed-up of the step",
+    "edges": "the edges of an epoch",
+    "epoch_start": "start of an epoch",
+    "partial_batch": "partial batch",
+    "evaluation": "evaluation",
+    "periodic": "periodic work",
+    "memory": "peak memory",
+    "examine": "losses, FLOPs and ceilings",
+    "losses": "losses",
+    "copy_bytes_per_sec": "copy rate",
+    "full_epoch": "real epoch",
+    "quit": "leaving",
+}
+"""Values of a row and parts of a training, as they are called in text; others are left to the JSON."""
+_OF_THE_TRAINING = (
+    "edges", "epoch_start", "partial_batch", "evaluation", "periodic", "examine", "losses",
+    "flops_per_sample", "full_epoch",
+)  # fmt: skip
+"""What runs the training once more in some other way: what it lacks is not for a device to offer."""
+_LOST = {
+    "failed": "measuring it failed",
+    "no_memory": REASONS["no_memory"],
+    "timeout": "it did not end in the time it had",
+    "killed": "its process was killed",
+}
+_LOST_OF_TRAINING = {
+    "not_supported": "this training does not allow it",
+    "no_data": "there was nothing to measure",
+}
+_REASONS = {
+    **REASONS,
+    **_LOST,
+    "no_gpu": REASONS["not_applicable"],
+    "unknown_peak": "no published peak is known for this device",
+}
+"""Reason codes in words; a reason that is none of them is shown as it is."""
+
+
+def name_of(name: str, reason: str) -> str | None:
+    """Return what a missing value is called; None where it is not worth a reader's time.
+
+    Periodic work has names of its own: it is told by reasons that only a part of a training has.
+    """
+    if name in NAMES:
+        return NAMES[name]
+    return plain(name).replace("_", " ") if reason in _LOST else None
+
+
+def in_words(reason: str, name: str = "") -> str:
+    """Return a reason code in words, of a part of the training as it is meant there."""
+    if name in _OF_THE_TRAINING and reason in _LOST_OF_TRAINING:
+        return _LOST_OF_TRAINING[reason]
+    return _REASONS.get(reason, plain(reason).replace("_", " "))
