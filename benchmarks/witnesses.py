@@ -18,6 +18,7 @@ from typing import Any
 from _common import Answer, Row, Target, Watch, base, parse, parser, publish, run
 
 from perfkit import units
+from perfkit.config import RunConfig
 from perfkit.engine.executor import Executor
 from perfkit.engine.plan import GenerationPlan, RowPlan
 from perfkit.engine.results import BlockResult, GenerationResult
@@ -27,8 +28,12 @@ from perfkit.stats import Interval, mean_interval
 
 FILE = Path(__file__).parent / "plugins" / "workloads" / "witnesses.py"
 ARMS = ("real", "replay", "replay_running")
-JOBS = {"alone": 0, "contending": 2, "many_tensors": 2, "sleeping": 2}
-"""Loader workers of each."""
+JOBS = {
+    "alone": {"num_workers": 0},
+    "contending": {"num_workers": 2, "batch_size": 64},
+    "many_tensors": {"num_workers": 2},
+    "sleeping": {"num_workers": 2},
+}
 SMALL = ("alone", "many_tensors")
 PALINDROMES = 6
 BLOCK_S = 0.45
@@ -38,22 +43,21 @@ QUIET_SHARE = 0.02
 TOLD_SHARE = 0.95
 
 
-def measure(name: str, workers: int, config: Any, *, small: bool) -> list[BlockResult]:
+def measure(name: str, config: RunConfig, *, small: bool) -> list[BlockResult]:
     """Run one training and return its blocks.
 
     Raises:
         PerfkitError: it failed.
     """
-    config = replace(
-        config, arch=f"{FILE}:{name}", num_workers=workers, num_samples=4096, num_threads=1
-    )
+    own: dict[str, Any] = {"arch": f"{FILE}:{name}", "num_samples": 4096, "num_threads": 1}
+    config = replace(config, **own, **JOBS[name])
     row = RowPlan(key=name, arch=name, variant="fp32", config=config)
     plan = GenerationPlan(
         number=1,
         group=0,
         rows=(row,),
         palindromes=1 if small else PALINDROMES,
-        arms=ARMS if workers else ("real", "replay"),
+        arms=ARMS if config.num_workers else ("real", "replay"),
         warm_up_s=0.2 if small else 2.0,
         block_s=0.05 if small else BLOCK_S,
         edges=False,
@@ -154,8 +158,8 @@ def main(argv: list[str]) -> None:
     config, environment = base("cpu", "baseline")
     watch = Watch()
     rows = {
-        name: told(name, measure(name, workers, config, small=options.small))
-        for name, workers in JOBS.items()
+        name: told(name, measure(name, config, small=options.small))
+        for name in JOBS
         if not options.small or name in SMALL
     }
     watch.mark()

@@ -23,7 +23,7 @@ from perfkit.training.workload import Workload
 
 WIDTH = 512
 SLEEP_S = 0.02
-DECODE_S = 0.0015
+DECODE_S = 0.0006
 """CPU seconds that a sample of `contending` takes its worker."""
 FIELDS = 7
 
