@@ -117,6 +117,17 @@ def targets(rows: dict[str, Row]) -> tuple[Target, ...]:
     found = []
     contending, alone = rows.get("contending"), rows["alone"]
     if contending is not None and contending["run_delay_s"] is not None:
+        if contending["contention_s"] is not None:
+            ratio = contending["run_delay_s"].value / contending["contention_s"].value
+            found.append(
+                Target(
+                    name="run delay ÷ (running − idle): two witnesses of contention",
+                    wanted="0.75 to 1.25",
+                    measured=f"{ratio:.2f}",
+                    met=abs(ratio - 1) <= WITNESS_WITHIN,
+                )
+            )
+        # of which waiting and handing over are a part that no run delay sees
         ratio = contending["run_delay_s"].value / contending["input_s"].value
         found.append(
             Target(

@@ -1,4 +1,4 @@
-"""Finding workloads, variants and rules by the name of their file.
+"""Finding workloads, variants, rules and remedies by the name of their file.
 
 A kind of plug-in is a folder of ours with one file per plug-in; files that begin with an underscore
 are not plug-ins. `PERFKIT_PATH` (folders separated like PATH) adds a stranger's own: a file
@@ -34,11 +34,17 @@ _MARK = "__at__"
 """Between a file's name and its path in hexadecimal digits, in the name of a stranger's module."""
 __path__: list[str] = []
 """Makes this module a package to the import system, which then looks for modules below it."""
-_FOLDERS = {"variants": "variants", "workloads": "training/workloads", "rules": "diagnosis/rules"}
+_FOLDERS = {
+    "variants": "variants",
+    "workloads": "training/workloads",
+    "rules": "diagnosis/rules",
+    "remedies": "diagnosis/remedies",
+}
+_ONE = {"variants": "variant", "workloads": "workload", "rules": "rule", "remedies": "remedy"}
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """Return the names of every plug-in of a kind (`variants`, `workloads`, `rules`), sorted."""
+    """Return the names of every plug-in of a kind (`variants`, `workloads`, `rules`, `remedies`), sorted."""
     return tuple(sorted(_sources(kind)))
 
 
@@ -50,7 +56,7 @@ def load(kind: str, name: str) -> ModuleType:
     """
     sources = _sources(kind)
     if name not in sources:
-        raise unknown(kind[:-1], name, tuple(sources))
+        raise unknown(_ONE[kind], name, tuple(sources))
     path = sources[name]
     if path.is_relative_to(_PACKAGE):
         return importlib.import_module(f"perfkit.{_FOLDERS[kind].replace('/', '.')}.{name}")
@@ -151,7 +157,7 @@ def _sources(kind: str) -> dict[str, Path]:
                 continue
             if path.stem in found:
                 raise UsageError(
-                    f"two files define the {kind[:-1]} {path.stem!r}: {found[path.stem]} and {path}",
+                    f"two files define the {_ONE[kind]} {path.stem!r}: {found[path.stem]} and {path}",
                     hint="rename the one in your PERFKIT_PATH",
                 )
             found[path.stem] = path

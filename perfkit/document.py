@@ -74,6 +74,13 @@ class Finding:
     message: str
     try_next: str
     """A command or a change to make, one sentence."""
+    stage: str | None = None
+    """Where in it, e.g. `decode` of `input_bound`; null where it has no stages."""
+    flags: tuple[str, ...] = ()
+    removable_s: Interval | None = None
+    """Seconds an epoch would save if this one cause were gone; null where it cannot be told."""
+    evidence: tuple[str, ...] = ()
+    """Its witnesses, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +121,16 @@ class Remedy:
     basis: Basis
     variant: str | None = None
     """The variant that tries it, e.g. `num_workers=4`; null where it takes a change of the code."""
+    why: str = ""
+    """What was seen that it answers, one sentence."""
+    risk: str = ""
+    """What can go wrong, and what it changes in the training; one sentence."""
+    command: str | None = None
+    """The command that tries it."""
     predicted_speedup: Interval | None = None
     """Epoch now ÷ epoch with it."""
+    saves_s: Interval | None = None
+    """Seconds of an epoch that it is predicted to save."""
     measured_speedup: Interval | None = None
     """Null until it has run."""
     snippet: str = ""

@@ -172,6 +172,10 @@ def settled(ratio: Interval, repetitions: int) -> bool:
     return half / ratio.value <= max(SETTLED_WITHIN, SETTLED_EFFECT_SHARE * effect)
 
 
+LEAST_STEPS = 5
+"""The fewest steps of a block: its halves are compared."""
+
+
 def halves_agree(values: Sequence[float], within: float = 0.05) -> bool:
     """Whether the halves of a series have one mean, within 5 % or twice the noise of their difference.
 

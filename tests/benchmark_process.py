@@ -1,4 +1,4 @@
-"""Running a benchmark's small form as a user does, in a process and a folder of its own."""
+"""Running a benchmark's small form: as a user does, in a process of its own, or in this one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "benchmarks"
 KEYS = {
@@ -30,7 +33,24 @@ def start(
 
 def small(folder: Path, name: str, *arguments: str) -> dict[str, Any]:
     """Run the small form; returns its JSON, whose shape and whose Markdown are checked."""
-    done = start(folder, name, "--small", *arguments)
+    return _checked(folder, name, start(folder, name, "--small", *arguments).stdout)
+
+
+def small_here(
+    patch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    script: ModuleType,
+    *arguments: str,
+) -> tuple[dict[str, Any], str]:
+    """Run it in this process instead; returns what it told on stderr beside its JSON."""
+    patch.chdir(folder)
+    script.main(["--small", *arguments, "--out", "out"])
+    said = capsys.readouterr()
+    return _checked(folder, script.__name__, said.out), said.err
+
+
+def _checked(folder: Path, name: str, out: str) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads((folder / "out" / f"{name}.json").read_text())
     assert set(answer) == KEYS
     assert answer["benchmark"] == name and answer["small"] is True
@@ -42,5 +62,5 @@ def small(folder: Path, name: str, *arguments: str) -> dict[str, Any]:
     assert markdown.startswith("# ")
     assert f"```sh\n{answer['command']}\n```" in markdown
     assert answer["created"] in markdown
-    assert done.stdout.startswith("| ")
+    assert out.startswith("| ")
     return answer

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -19,8 +21,16 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         for name in _USERS:
             patch.delenv(name, raising=False)
-        patch.setenv("PERFKIT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        cache = _of_the_session(tmp_path_factory) / "cache"
+        cache.mkdir(exist_ok=True)
+        patch.setenv("PERFKIT_CACHE_DIR", str(cache))
         yield
+
+
+def _of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all pytest processes of a run share: what one has made the other finds."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

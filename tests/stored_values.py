@@ -7,7 +7,23 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 
 from perfkit.config import RunConfig
-from perfkit.document import Clock, Document, Finding, Note, Row, Severity, Speedup, Spread, Status
+from perfkit.document import (
+    Basis,
+    Clock,
+    Diagnosis,
+    Document,
+    Finding,
+    NaiveReading,
+    Note,
+    Operator,
+    Remedy,
+    Row,
+    Severity,
+    Speedup,
+    Spread,
+    Status,
+    Verdict,
+)
 from perfkit.stats import Interval, Outcome
 
 floats = st.floats(allow_nan=False, allow_infinity=False)
@@ -79,6 +95,60 @@ findings = st.builds(
     message=st.text(),
     try_next=st.text(),
 )
+_shares = st.floats(0, 1)
+_texts = st.lists(st.text(), max_size=2).map(tuple)
+_verdicts = st.builds(
+    Verdict,
+    kind=names | st.sampled_from(["input_bound", "contended", "periodic_bound"]),
+    severity=st.sampled_from(get_args(Severity)),
+    share=intervals,
+    seconds_per_epoch=floats,
+    stage=st.none() | names,
+    flags=_texts,
+    removable_s=st.none() | intervals,
+    evidence=_texts,
+)
+_remedies = st.builds(
+    Remedy,
+    name=names,
+    basis=st.sampled_from(get_args(Basis)),
+    variant=st.none() | names,
+    why=st.text(),
+    risk=st.text(),
+    command=st.none() | st.text(),
+    predicted_speedup=st.none() | intervals,
+    saves_s=st.none() | intervals,
+    measured_speedup=st.none() | intervals,
+    snippet=st.text(),
+    changes_training=st.booleans(),
+)
+_operators = st.builds(Operator, name=names, share=_shares, where=st.none() | names)
+_readings = st.builds(
+    NaiveReading,
+    gpu_util_share=_shares,
+    blames=st.sampled_from(["loader", "model", None]),
+    is_right=st.booleans(),
+    why=st.text(),
+)
+_parts = st.sampled_from(["waiting", "compute", "periodic", "other"])
+diagnoses = st.builds(
+    lambda among, verdicts, **values: Diagnosis(
+        primary=verdicts[0].kind if among and verdicts else "inconclusive",
+        verdicts=verdicts,
+        **values,
+    ),
+    among=st.booleans(),
+    verdicts=st.lists(_verdicts, max_size=2).map(tuple),
+    breakdown_s=st.dictionaries(names | _parts, floats, max_size=4),
+    differential_s=st.dictionaries(names, intervals, max_size=2),
+    actual_samples_per_sec=st.none() | floats,
+    workers_needed=st.none() | st.integers(0, 99),
+    operators=st.lists(_operators, max_size=2).map(tuple),
+    remedies=st.lists(_remedies, max_size=2).map(tuple),
+    naive_nvidia_smi=st.none() | _readings,
+    inconclusive_because=st.none() | st.text(),
+    unavailable=_numbers(st.text()),
+)
 documents = st.builds(
     Document,
     kind=names,
@@ -87,7 +157,7 @@ documents = st.builds(
     environment=json_objects,
     base=json_objects,
     rows=st.lists(rows, max_size=3, unique_by=lambda row: row.key).map(tuple),
-    diagnosis=st.none() | json_objects,
+    diagnosis=st.none() | diagnoses,
     findings=st.lists(findings, max_size=2).map(tuple),
     method=json_objects,
     warnings=st.lists(notes, max_size=2).map(tuple),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
 from time import monotonic
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perfkit.cli import options
 from perfkit.errors import UsageError
 
 if TYPE_CHECKING:
     from perfkit.study.bench.request import BenchRequest
 
-_ROWS, _ALL, _TIME, _OUT = "Rows", "Settings of all rows", "Time", "Output"
+_ROWS = "Rows"
 
 
 def bench(
@@ -56,130 +56,85 @@ def bench(
             rich_help_panel=_ROWS,
         ),
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="cpu, cuda, cuda:1, mps; the best there is.", rich_help_panel=_ALL),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="jpeg (generated), folder:PATH or memory.", rich_help_panel=_ALL),
-    ] = None,
+    device: options.Device = None,
+    data: options.Data = None,
     batch_size: Annotated[
         str | None,
         typer.Option(
-            metavar="<int|max>", help="max finds the largest that fits.", rich_help_panel=_ALL
+            metavar="<int|max>",
+            help="max finds the largest that fits.",
+            rich_help_panel=options.SETTINGS,
         ),
     ] = None,
-    memory_limit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="<size>", help="Memory a process may use, e.g. 8GiB.", rich_help_panel=_ALL
-        ),
-    ] = None,
-    image_size: Annotated[int | None, typer.Option(rich_help_panel=_ALL)] = None,
-    num_samples: Annotated[
-        int | None, typer.Option(help="Samples of an epoch.", rich_help_panel=_ALL)
-    ] = None,
-    num_workers: Annotated[int | None, typer.Option(rich_help_panel=_ALL)] = None,
-    prefetch_factor: Annotated[int | None, typer.Option(rich_help_panel=_ALL)] = None,
-    pin_memory: Annotated[
-        bool | None, typer.Option("--pin-memory/--no-pin-memory", rich_help_panel=_ALL)
-    ] = None,
-    persistent_workers: Annotated[
-        bool | None,
-        typer.Option("--persistent-workers/--no-persistent-workers", rich_help_panel=_ALL),
-    ] = None,
-    base_channels: Annotated[int | None, typer.Option(rich_help_panel=_ALL)] = None,
-    num_blocks: Annotated[
-        int | None, typer.Option(help="Blocks per stage.", rich_help_panel=_ALL)
-    ] = None,
-    learning_rate: Annotated[float | None, typer.Option(rich_help_panel=_ALL)] = None,
-    metrics_every: Annotated[
-        int | None, typer.Option(help="Epochs; 0 never.", rich_help_panel=_ALL)
-    ] = None,
-    viz_every: Annotated[
-        int | None, typer.Option(help="Epochs; 0 never.", rich_help_panel=_ALL)
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Epochs that one-time costs are spread over.", rich_help_panel=_ALL),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Torch threads of the trainer.", rich_help_panel=_ALL)
-    ] = None,
+    memory_limit: options.MemoryLimit = None,
+    image_size: options.Whole = None,
+    num_samples: options.NumSamples = None,
+    num_workers: options.Whole = None,
+    prefetch_factor: options.Whole = None,
+    pin_memory: options.PinMemory = None,
+    persistent_workers: options.PersistentWorkers = None,
+    base_channels: options.Whole = None,
+    num_blocks: options.NumBlocks = None,
+    learning_rate: options.LearningRate = None,
+    metrics_every: options.Every = None,
+    viz_every: options.Every = None,
+    epochs: options.Epochs = None,
+    threads: options.Threads = None,
     time_budget: Annotated[
         float | None,
-        typer.Option(help="Seconds in all; 120, or 60 a row.", rich_help_panel=_TIME),
+        typer.Option(help="Seconds in all; 120, or 60 a row.", rich_help_panel=options.TIME),
     ] = None,
     generations: Annotated[
         int | None,
-        typer.Option(help="Pin how often all processes are replaced.", rich_help_panel=_TIME),
+        typer.Option(
+            help="Pin how often all processes are replaced.", rich_help_panel=options.TIME
+        ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Pin the steps of a block.", rich_help_panel=_TIME)
+        int | None, typer.Option(help="Pin the steps of a block.", rich_help_panel=options.TIME)
     ] = None,
     full_epoch: Annotated[
         bool,
         typer.Option(
-            "--full-epoch", help="Run real epochs beside the forecast.", rich_help_panel=_TIME
+            "--full-epoch",
+            help="Run real epochs beside the forecast.",
+            rich_help_panel=options.TIME,
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(rich_help_panel=_TIME)] = 0,
-    timeout: Annotated[
-        float | None,
-        typer.Option(help="Seconds one process may run in all.", rich_help_panel=_TIME),
-    ] = None,
+    seed: options.Seed = 0,
+    timeout: options.Timeout = None,
     sequential: Annotated[
         bool,
-        typer.Option("--sequential", help="One process at a time.", rich_help_panel=_TIME),
+        typer.Option("--sequential", help="One process at a time.", rich_help_panel=options.TIME),
     ] = False,
     resume: Annotated[
         str | None,
-        typer.Option(help="Go on with a study: its folder, or latest.", rich_help_panel=_TIME),
+        typer.Option(
+            help="Go on with a study: its folder, or latest.", rich_help_panel=options.TIME
+        ),
     ] = None,
-    json: Annotated[
-        str | None,
-        typer.Option(help="Write the Document to a file; - is stdout.", rich_help_panel=_OUT),
-    ] = None,
+    json: options.Json = None,
 ) -> int:
     """Time whole training steps under variants: epoch time, memory, speed-up with its interval.
 
     Without flags: convnext and baseline in FP32 and mixed precision. `--arch convnext --amp` is two rows.
     """
+    given = options.settings(locals())
     began = monotonic()
-    for name, value, least in (
+    for flag, value, least in (
         ("--time-budget", time_budget, 1),
         ("--generations", generations, 1),
         ("--steps", steps, 1),
         ("--timeout", timeout, 1),
         ("--seed", seed, 0),
     ):
-        if value is not None and not least <= value < math.inf:
-            raise UsageError(f"{name} is {value:g}: it should be at least {least}, and finite")
+        options.check_least(flag, value, least)
     from perfkit.cli.measure import LEAST_TIMEOUT_S, measure
     from perfkit.cli.output import check_json_target
     from perfkit.cli.progress import Progress
     from perfkit.study.bench.begin import begin, resume_bench
     from perfkit.study.bench.request import BenchRequest
 
-    given = {
-        "data": data,
-        "image_size": image_size,
-        "num_samples": num_samples,
-        "num_workers": num_workers,
-        "prefetch_factor": prefetch_factor,
-        "pin_memory": pin_memory,
-        "persistent_workers": persistent_workers,
-        "base_channels": base_channels,
-        "num_blocks": num_blocks,
-        "learning_rate": learning_rate,
-        "metrics_every": metrics_every,
-        "viz_every": viz_every,
-        "epochs": epochs,
-        "num_threads": threads,
-        "batch_size": None if batch_size in (None, "max") else _whole("--batch-size", batch_size),
-        "memory_limit_bytes": None if memory_limit is None else _size(memory_limit),
-    }
     request = BenchRequest(
         command=shlex.join(["perfkit", *sys.argv[1:]]),
         archs=tuple(arch or ()),
@@ -220,19 +175,3 @@ def _refuse_beside_resume(request: BenchRequest) -> None:
             "--resume goes on with the rows and settings of its study: no others can be given",
             hint="beside it only --time-budget, --timeout and --json apply",
         )
-
-
-def _whole(flag: str, text: str | None) -> int:
-    try:
-        return int(text or "")
-    except ValueError as error:
-        raise UsageError(f"{flag} is {text!r}: it should be a whole number, or max") from error
-
-
-def _size(text: str) -> int:
-    from perfkit import units
-
-    try:
-        return units.parse_size(text)
-    except ValueError as error:
-        raise UsageError(f"--memory-limit: {error}", hint="for example 8GiB or 500MB") from error

@@ -38,9 +38,11 @@ def _perfkit(
 def _register() -> None:
     from perfkit.cli.bench import bench
     from perfkit.cli.compare import compare
+    from perfkit.cli.diagnose import diagnose
     from perfkit.cli.report import report
 
     app.command()(bench)
+    app.command()(diagnose)
     app.command()(report)
     app.command()(compare)
 

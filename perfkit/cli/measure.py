@@ -11,7 +11,13 @@ from perfkit.cli.progress import Progress
 from perfkit.cli.signals import interruptible
 from perfkit.document import Document
 from perfkit.engine.executor import Executor
-from perfkit.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, PerfkitError
+from perfkit.errors import (
+    EXIT_FAILED,
+    EXIT_INCONCLUSIVE,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    PerfkitError,
+)
 from perfkit.study.observed import averages
 from perfkit.study.session import Session
 from perfkit.study.start import Prepared
@@ -66,4 +72,7 @@ def measure(
 
 def _exit_code(document: Document) -> int:
     good = ("ok", "unsupported")
-    return EXIT_OK if all(row.status in good for row in document.rows) else EXIT_FAILED
+    if not all(row.status in good for row in document.rows):
+        return EXIT_FAILED
+    open_question = document.diagnosis is not None and document.diagnosis.primary == "inconclusive"
+    return EXIT_INCONCLUSIVE if open_question else EXIT_OK

@@ -1,4 +1,14 @@
-"""From what was measured to what it means and what to try. Pure: results in, Findings out."""
+"""From what was measured to what it means and what to try. Pure: results in, Findings out.
+
+evidence.py     what a rule may look at
+witnesses.py    what the timed blocks say of waiting and of contention
+attribution.py  where an epoch goes, and what of it could be gone
+rules/          one cause each
+advice.py       asks every rule
+judge.py        ranks what they found and decides; doubts.py why it cannot, rates.py, naive.py beside it
+predict.py      the pipeline model, made from measured.py
+remedies/       one change each, and what it would save
+"""
 
 from perfkit.diagnosis.advice import advise
 from perfkit.diagnosis.evidence import Evidence, severity

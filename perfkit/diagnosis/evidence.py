@@ -10,17 +10,66 @@ from perfkit.config import RunConfig
 from perfkit.document import Operator, Row, Severity
 from perfkit.stats import Interval
 
+PARTS = (
+    "waiting", "transfer", "h2d", "compute", "host_launch", "sync", "communication", "contention",
+    "periodic", "eval", "startup", "other",
+)  # fmt: skip
+"""What the time of an epoch is attributed to."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
-    """What a step takes when its batches come in one way: `real`, `replay_idle`, `replay_running`."""
+class Stretch:
+    """One timed block of one arm, step by step. Seconds; on the device's clock where there is one."""
 
-    step_s: Interval
-    steps: int
+    arm: str
+    """`real`, `replay` (beside idle workers) or `replay_running` (beside workers that go on)."""
+    palindrome: int
+    wall_s: float
+    """All in: production that was deferred added, draining taken off."""
+    step_s: tuple[float, ...]
+    wait_s: tuple[float, ...] = ()
+    """Exposed wait of each step for its batch; empty where it is unknown."""
+    ready: tuple[int, ...] = ()
+    """Of each step, whether its batch was ready: 1, 0, or -1 unknown."""
+    phases_s: Mapping[str, float] = field(default_factory=dict)
+    """Means over its steps."""
+    run_delay_s: float | None = None
+    """Mean seconds of a step that the trainer's thread could run and had no core."""
     workers_cpu_s: float | None = None
-    """CPU seconds of the loader workers per step; None where they cannot be read."""
-    disturbed_share: float = 0.0
-    """Part of its blocks that ran beside somebody else's load."""
+    """CPU seconds of the loader workers during the block."""
+    disturbed: bool = False
+    """Somebody else's load ran beside it."""
+
+    @property
+    def mean_step_s(self) -> float:
+        """Mean seconds of a step, stalls and all."""
+        return self.wall_s / max(1, len(self.step_s))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution:
+    """Where an epoch goes, and what of it could be gone."""
+
+    epoch_s: float
+    """Wall clock of an epoch, one-time costs spread over the epochs there are."""
+    seconds: Mapping[str, float]
+    """Exclusive seconds of it by part (`PARTS`); their sum is `epoch_s`, `other` is the residual."""
+    removable_s: Mapping[str, Interval] = field(default_factory=dict)
+    """By part: what the epoch would save if this one cause were gone."""
+    steps: int = 0
+    """Whole steps of an epoch."""
+    step_s: float | None = None
+    """Mean seconds of a real step."""
+    not_ready_share: float | None = None
+    differential_s: Mapping[str, Interval] = field(default_factory=dict)
+    """Seconds a step between arms: `input` (real − replay), `contention` (replay_running − replay)."""
+    replay_step_s: Interval | None = None
+    """A step with its batches there and its workers idle."""
+    palindromes: int = 0
+    """Palindromes of arms behind the intervals."""
+    coverage: float = 1.0
+    """Part of the epoch that is not `other`."""
+    unavailable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +111,16 @@ class Burst:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Dispatch:
+    """What operators of a step cost beside what they compute: the witnesses of a step bound by launching."""
+
+    fixed_share: float | None = None
+    """A step of two samples ÷ one of a whole batch."""
+    operators_share: float | None = None
+    """Operators of a step × what dispatching one costs without gradients ÷ the step."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """One measured row, its settings and its machine. What was not measured is None, never 0."""
 
@@ -70,8 +129,12 @@ class Evidence:
     config: RunConfig
     rows: tuple[Row, ...] = ()
     """Every row of the study, that one among them."""
-    arms: Mapping[str, Arm] | None = None
+    stretches: tuple[Stretch, ...] = ()
+    """Its timed blocks, every arm's; empty where only means are known."""
+    attribution: Attribution | None = None
+    """Where its epoch goes; None before it was attributed, or where that cannot be."""
     burst: Burst | None = None
+    dispatch: Dispatch | None = None
     telemetry: Mapping[str, float | None] | None = None
     """Averages over the row's measured blocks."""
     environment: Mapping[str, Any] = field(default_factory=dict)

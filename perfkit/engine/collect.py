@@ -68,7 +68,7 @@ def collect(
     fetches = _fetches(folder)
     ready, warm_up = answers.get("ready", {}), answers.get("warm_up", {})
     at_edges, examined = answers.get("edges", {}), answers.get("examine", {})
-    later = (at_edges, examined, answers.get("epoch", {}))
+    later = (answers.get("load", {}), at_edges, examined, answers.get("epoch", {}))
     stretches = [(e["result"]["start_ns"], e["result"]["end_ns"]) for e in blocks.values()]
     if ready and warm_up:
         # the workers are started in the warm-up: what they made by its end was made in it
@@ -90,6 +90,7 @@ def collect(
         },
         edges=at_edges.get("edges", {}),
         full_epoch_s=answers.get("epoch", {}).get("epoch_s"),
+        loader_samples_per_sec=answers.get("load", {}).get("samples_per_sec"),
         memory=_memory(warm_up, at_edges),
         effective=warm_up.get("effective") or ready.get("effective", {}),
         environment=ready.get("environment", {}),
@@ -114,6 +115,7 @@ def _block(
     records = list(STEPS.read(folder.rank(0).steps, first=first, count=steps))
     made = [f for f in fetches if f.end_ns <= end_ns and _began_ns(f) >= start_ns]
     means = step_means(records)
+    waits = [r.exposed_wait_s for r in records]
     # an arm that replays trains on batches that are paid for; what it drains it has waited for nobody
     known = event["arm"] == "real" and min(result["queue_start"], result["queue_end"]) >= 0
     taken = result["queue_start"] - result["queue_end"] if known else 0
@@ -143,6 +145,8 @@ def _block(
         phases_clock=means.clock,
         not_ready_share=means.not_ready_share,
         run_delay_s=_own_delay_s(means.run_delay_s, steps, watch.foreign_cpu_s),
+        waits_s=tuple(waits) if not any(map(math.isnan, waits)) else (),
+        ready=tuple(r.ready for r in records),
         drained=result.get("drained", 0),
         drain_s=result.get("drain_s", 0.0),
         workers_cpu_s=result.get("workers_cpu_s"),

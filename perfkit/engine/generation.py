@@ -23,14 +23,14 @@ from perfkit.engine.plan import GenerationPlan, RowPlan
 from perfkit.engine.process import CAN_STOP, Failed, TrainingProcess
 from perfkit.engine.results import GenerationResult
 from perfkit.engine.seat import PARTS, Seat
+from perfkit.engine.turns import ALONE, Turns, fitting
 from perfkit.errors import PerfkitError
 from perfkit.runfolder import RunFolder, StudyFolder
+from perfkit.stats import LEAST_STEPS
 from perfkit.telemetry import host
 
 MOST_REPEATS = 2
 """How often a disturbed block is run again before it counts as it is, flagged."""
-LEAST_STEPS = 5
-"""The fewest steps of a block: its halves are compared."""
 LONGEST_BLOCK = 3.0
 """A block is stretched to reach past the ready queue, but to no more than this many times its length."""
 QUIT_S = 5.0
@@ -68,6 +68,7 @@ class Generation:
         self._palindromes_s = 0.0
         self._examine_s = 0.0
         self._spare_s = plan.spare_s
+        self._turns = Turns(arms=plan.arms, palindromes=plan.palindromes, load_s=plan.load_s)
         self.problem: PerfkitError | None = None
         """What could not be written once the blocks were timed. Its result counts; nothing should follow."""
 
@@ -105,11 +106,12 @@ class Generation:
         return GenerationResult(
             number=plan.number,
             group=plan.group,
-            palindromes=plan.palindromes,
+            palindromes=self._turns.palindromes,
+            dropped=self._turns.dropped,
             side_by_side=side_by_side,
             processes=tuple(results),
             cost_s=time.monotonic() - begin,
-            palindrome_s=self._palindromes_s / plan.palindromes,
+            palindrome_s=self._palindromes_s / self._turns.palindromes,
             examine_s=self._examine_s,
         )
 
@@ -123,7 +125,9 @@ class Generation:
         for seat in self._living(seats):
             reply = self._turn(seat, "warm-up", "warm_up", seconds=self._plan.warm_up_s)
             seat.step_s = reply.get("step_s", 0.0)
+            seat.warm_up = reply
         begin = time.monotonic()
+        self._choose_turns(seats)
         self._blocks(seats)
         self._palindromes_s += time.monotonic() - begin
         measured = self._living(seats)
@@ -145,6 +149,7 @@ class Generation:
 
     def _later_commands(self) -> list[str]:
         asked = {
+            "load": self._turns.load_s > 0,
             "edges": self._plan.edges,
             "epoch": self._plan.full_epoch,
             "examine": self._plan.examine is not None,
@@ -153,6 +158,9 @@ class Generation:
 
     def _later(self, measured: list[Seat]) -> None:
         """Ask for what follows the blocks; a process that fails in it loses this and what comes after."""
+        if self._turns.load_s:
+            for seat in measured:
+                self._turn(seat, "the loader alone", "load", seconds=self._turns.load_s)
         if self._plan.edges:
             for seat in measured:
                 self._undisturbed(seat, partial(self._turn, seat, "edges of an epoch", "edges"))
@@ -169,9 +177,19 @@ class Generation:
         self._seats.append(seat)
         return seat
 
+    def _choose_turns(self, seats: list[Seat]) -> None:
+        """Settle what there is time for, by the slowest of the processes that live."""
+        cores = self._gauge.snapshot().cores
+        found = [
+            fitting(self._plan, seat.warm_up, seat.row.config, cores)
+            for seat in self._living(seats)
+        ]
+        if found:
+            self._turns = max(found, key=lambda turns: len(turns.dropped))
+
     def _blocks(self, seats: list[Seat]) -> None:
-        order = [(seat, arm) for seat in seats for arm in self._plan.arms]
-        turns = (order + order[::-1]) * self._plan.palindromes
+        order = [(seat, arm) for seat in seats for arm in self._turns.arms]
+        turns = (order + order[::-1]) * self._turns.palindromes
         for done, (seat, arm) in enumerate(turns):
             if seat.failure is None:
                 self._emit(Doing(self._plan.number, seat.row.key, "block", done + 1, len(turns)))
@@ -179,7 +197,7 @@ class Generation:
 
     def _block(self, seat: Seat, arm: str, palindrome: int) -> None:
         # beside other arms blocks are equal in time, and each arm knows what its steps take
-        alone = self._plan.arms == ("real",)
+        alone = self._turns.arms == ALONE
         size = {"steps": self._steps(seat)} if alone else {"seconds": self._plan.block_s}
 
         def once() -> dict[str, Any]:

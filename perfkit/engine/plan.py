@@ -46,6 +46,11 @@ class GenerationPlan:
     warm_up_s: float = 1.0
     block_s: float = 1.0
     """How long a block should take; turned into steps by what the warm-up measured."""
+    most_s: float | None = None
+    """Seconds that the blocks and the loader alone may take: arms that do not fit are dropped
+    (`perfkit.engine.turns`). None: all that is planned is run."""
+    load_s: float = 0.0
+    """Seconds for which the loader is timed with nobody training; 0: it is not."""
     steps: int | None = None
     """Steps of a block, where they are pinned."""
     edges: bool = True

@@ -43,6 +43,10 @@ class BlockResult:
     """Part of the steps whose next batch in order was not ready when it was asked for; None where unknown."""
     run_delay_s: float | None = None
     """Seconds per step that the trainer's thread could run and had no core; None where it cannot be read."""
+    waits_s: tuple[float, ...] = ()
+    """Exposed wait of each step for its batch, beside `step_times_s`; empty where one is unknown."""
+    ready: tuple[int, ...] = ()
+    """Of each step, whether its batch was ready: 1, 0, or -1 unknown."""
     drained: int = 0
     """Batches that a `replay_running` arm took from the workers and threw away."""
     drain_s: float = 0.0
@@ -79,6 +83,8 @@ class ProcessResult:
     effective: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     examined: dict[str, Any] = field(default_factory=dict)
+    loader_samples_per_sec: float | None = None
+    """What the loader delivers with nobody training; None when it was not asked."""
     lost: dict[str, str] = field(default_factory=dict)
     """What failed once the blocks were timed, by name (`evaluation`, `losses`, `full_epoch` …), and how.
     The reason code of each is in `unavailable`."""
@@ -98,6 +104,8 @@ class GenerationResult:
     """Wall seconds, all in."""
     palindrome_s: float
     """Wall seconds of one palindrome of blocks."""
+    dropped: tuple[str, ...] = ()
+    """Arms, and `load`, that were planned and for which there was no time."""
     examine_s: float = 0.0
     """Wall seconds of what only a first generation does."""
 

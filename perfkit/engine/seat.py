@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from perfkit.engine.collect import BlockWatch, Lost
 from perfkit.engine.plan import RowPlan
 from perfkit.engine.process import Failed, TrainingProcess
 from perfkit.errors import NO_SPACE
 
-PARTS = {"edges": "edges", "epoch": "full_epoch", "examine": "examine"}
+PARTS = {
+    "load": "loader_samples_per_sec",
+    "edges": "edges",
+    "epoch": "full_epoch",
+    "examine": "examine",
+}
 """What follows the timed blocks: by command, what is lost with its answer."""
 _REASONS = {"oom": "no_memory", "timeout": "timeout", "killed": "killed"}
 """Reason codes of what a process could not answer, by how it ended; else `failed`."""
@@ -22,6 +28,8 @@ class Seat:
     row: RowPlan
     process: TrainingProcess
     step_s: float = 0.0
+    warm_up: dict[str, Any] = field(default_factory=dict)
+    """What it answered to the warm-up."""
     watches: list[BlockWatch] = field(default_factory=list)
     blocks_run: int = 0
     failure: Failed | None = None

@@ -20,6 +20,7 @@ from perfkit.comparison import Comparison
 from perfkit.document import Document, Row
 from perfkit.report import comparison
 from perfkit.report.columns import Column, columns, judged_by, on_device, plain, speedup_of, tags
+from perfkit.report.diagnose import screen
 from perfkit.report.remarks import notes, remarks
 from perfkit.report.sentences import meaning
 from perfkit.report.terminal import (
@@ -40,7 +41,8 @@ def render(document: Document, *, width: int, color: bool) -> str:
     """Return the whole answer as text of at most `width` columns, ending in a newline."""
     if isinstance(document, Comparison):
         return text_of(partial(comparison.parts, document), width=width, color=color)
-    return text_of(partial(_parts, document), width=width, color=color)
+    parts = _parts if document.diagnosis is None else screen.parts
+    return text_of(partial(parts, document), width=width, color=color)
 
 
 def show(document: Document, file: TextIO) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from perfkit.document import Document, Row
 from perfkit.report import spent
 from perfkit.report.columns import Column, columns, on_device
+from perfkit.report.diagnose import page
 from perfkit.report.escaping import block, code, link, table, text
 from perfkit.report.remarks import Remark, notes, remarks
 from perfkit.report.runs import Pictures, Run
@@ -65,15 +66,21 @@ def _section(run: Run, pictures: Pictures, named: bool) -> str:
     found = remarks(document)
     noted = [(code(row.key), text(said)) for row in document.rows for said in notes(row)]
     tried = [one.text for one in found if one.label == "Try next"]
+    rows = main_table(document.rows)
+    if document.diagnosis is None:
+        told, measured = [rows, bullets([*noted, *warnings(found)]), *_plots(pictures)], []
+    else:
+        # one list: two of them, one below the other, would be drawn as one with gaps
+        box = "\n".join(filter(None, [page.box(document), bullets([*noted, *warnings(found)])]))
+        told, measured = [box, *page.sections(document, _plots(pictures))], [rows]
     parts = [
         heading(run, named=named),
         answer(document),
-        main_table(document.rows),
-        bullets([*noted, *warnings(found)]),
-        *_plots(pictures),
-        *spent.sections(document),
+        *told,
+        *spent.sections(document, "Where the time goes" if not measured else "Parts and phases"),
         *(["### What to try", "\n".join(f"- {text(said)}" for said in tried)] if tried else []),
         "### How it was measured",
+        *measured,
         bullets([*_measured(document, found), *_missing(found, pictures)]),
         "### Make it again",
         block(document.command, "sh"),

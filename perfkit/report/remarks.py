@@ -10,11 +10,11 @@ from perfkit import units
 from perfkit.document import Document, Row
 from perfkit.report.columns import plain, was_timed
 from perfkit.report.phases import made_of, shares
-from perfkit.report.words import in_words, name_of
+from perfkit.report.words import NAMES, in_words, name_of
 
 _OF_A_GPU = ("gpu_util_share", "peak_allocated_bytes", "peak_reserved_bytes")
 _NOT_WORTH_SAYING = ("not_asked",)
-_WORTH_A_ROW = ("amp", "channels_last", "compile", "fused_optimizer")
+WORTH_A_ROW = ("amp", "channels_last", "compile", "fused_optimizer")
 """Variants to name where no rule has anything to say; each is a hypothesis until its row is measured."""
 
 
@@ -29,7 +29,8 @@ class Remark:
 def remarks(document: Document) -> list[Remark]:
     """Return what a reader should know besides the rows, in the order of reading."""
     found = [
-        Remark("Epoch", _epoch(document.rows)),
+        # a diagnosis shows it as a tree
+        Remark("Epoch", _epoch(document.rows) if document.diagnosis is None else ""),
         *(Remark("Step", text) for text in made_of(document)),
         Remark("Measured", _measured(document.method)),
         Remark("Own cost", _own_cost(document.rows)),
@@ -66,9 +67,11 @@ def not_available(document: Document) -> list[str]:
             if code not in _NOT_WORTH_SAYING and called is not None:
                 whose = missing.setdefault(in_words(code, name), {}).setdefault(called, [])
                 whose.append(plain(row.key))
-    for name, reason in document.unavailable.items():
+    parts = {} if document.diagnosis is None else document.diagnosis.unavailable
+    for name, reason in [*document.unavailable.items(), *parts.items()]:
         if reason not in _NOT_WORTH_SAYING:
-            missing.setdefault(in_words(reason), {}).setdefault(plain(name).replace("_", " "), [])
+            called = NAMES.get(name, plain(name).replace("_", " "))
+            missing.setdefault(in_words(reason, name), {}).setdefault(called, [])
     return [
         f"{', '.join(_whose(name, keys, measured) for name, keys in names.items())}: {words}"
         for words, names in missing.items()
@@ -82,7 +85,7 @@ def try_next(document: Document) -> list[str]:
     if found or not measured or document.kind != "bench":
         return found
     tried = {part.partition("=")[0] for row in document.rows for part in row.variant.split("+")}
-    left = [f"--variant {name}" for name in _WORTH_A_ROW if name not in tried]
+    left = [f"--variant {name}" for name in WORTH_A_ROW if name not in tried]
     return [f"changes that have no row yet: {', '.join(left)}"] if left else []
 
 
@@ -133,6 +136,8 @@ def _measured(method: dict[str, Any]) -> str:
     generations, processes = method.get("generations"), method.get("processes")
     if not generations:
         return ""
+    if method.get("arms"):
+        return _in_time("; ".join(_of_arms(method)), method)
     text = _plural(generations, "generation")
     if processes and processes % generations == 0:
         each = processes // generations
@@ -142,6 +147,22 @@ def _measured(method: dict[str, Any]) -> str:
             text += " run one after another" if alone else " taking turns"
     elif processes:
         text += f", {_plural(processes, 'fresh process', 'fresh processes')}"
+    return _in_time(text, method)
+
+
+def _of_arms(method: dict[str, Any]) -> list[str]:
+    """What a process did whose batches come in several ways."""
+    turns = method.get("palindromes") or ()
+    taken = sum(turns) if isinstance(turns, (list, tuple)) else turns
+    arms = ", ".join(plain(str(arm)).replace("_", " ") for arm in method["arms"])
+    said = [_plural(method.get("processes") or 1, "fresh process", "fresh processes")]
+    if len(method["arms"]) > 1 and taken:
+        said.append(f"{_plural(taken, 'palindrome')} of arms ({arms})")
+    return said
+
+
+def _in_time(text: str, method: dict[str, Any]) -> str:
+    """Add blocks, steps, seconds and the kind of interval to how it was measured."""
     if method.get("blocks"):
         text += f"; {_plural(method['blocks'], 'block')}"
         if method.get("steps"):

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Sequence
 
 from perfkit import units
 from perfkit.document import Document, Row, Speedup
 from perfkit.report.columns import judged_by, on_device, peak_memory_bytes, plain, was_timed
+from perfkit.report.commands import with_flag, words
+from perfkit.report.diagnose.sentences import headline
 from perfkit.stats import MIN_GENERATIONS, SAME_WITHIN
 
 MEMORY_WORTH_SAYING = 0.05
 """Peak memory that differs by less than this from the reference's is left to the table."""
 MOST_BUDGET_FACTOR = 10
 """A longer study than this many times the last one is not suggested, however wide the interval."""
+_RESUMED = ("bench", "diagnose")
+"""Commands that go on with what was interrupted."""
 
 
 def meaning(document: Document) -> str:
     """Return what the rows say, in a sentence or a few."""
     if not document.rows:
         return "There are no rows."
-    said = [_rows(document)]
+    said = [_rows(document) if document.diagnosis is None else headline(document)]
     if not document.complete:
         said.insert(0, "Not complete: this is what was measured until it was interrupted.")
-        if document.kind == "bench":
-            said.append("To go on: perfkit bench --resume latest")
+        if document.kind in _RESUMED:
+            said.append(f"To go on: perfkit {document.kind} --resume latest")
     return " ".join(part for part in said if part)
 
 
@@ -193,16 +196,16 @@ def _to_conclude(compared: Sequence[Row], document: Document) -> list[str]:
         said = f"An interval needs {MIN_GENERATIONS} generations, and there were {fewest}"
         if any(note.code == "too_few_generations" for note in document.warnings):
             return [f"{said}."]
-        return [f"{said}: {_with_flag(document.command, '--generations', MIN_GENERATIONS)}"]
+        return [f"{said}: {with_flag(document.command, '--generations', MIN_GENERATIONS)}"]
     factor = max(_budget_factor(by) for _, by in unsettled)
-    if any(word.startswith("--generations") for word in _words(document.command)):
+    if any(word.startswith("--generations") for word in words(document.command)):
         wanted = math.ceil(fewest * factor)
-        return [f"To conclude: {_with_flag(document.command, '--generations', wanted)}"]
+        return [f"To conclude: {with_flag(document.command, '--generations', wanted)}"]
     spent = document.method.get("budget_s") or document.method.get("elapsed_s")
     if not isinstance(spent, (int, float)) or spent <= 0:
         return ["A larger --time-budget narrows the intervals."]
     wanted = math.ceil(spent * factor / 30) * 30
-    return [f"To conclude: {_with_flag(document.command, '--time-budget', wanted)}"]
+    return [f"To conclude: {with_flag(document.command, '--time-budget', wanted)}"]
 
 
 def _budget_factor(judged: Speedup) -> float:
@@ -215,25 +218,6 @@ def _budget_factor(judged: Speedup) -> float:
     off, half = abs(math.log(judged.value)), math.log(judged.high / judged.low) / 2
     target = max(off, math.log(1 + SAME_WITHIN) - off)
     return min(max((half / target) ** 2, 2.0), MOST_BUDGET_FACTOR)
-
-
-def _with_flag(command: str, flag: str, value: int) -> str:
-    """Return a command line with a flag set, in place of what it said before."""
-    kept: list[str] = []
-    words = iter(_words(command))
-    for word in words:
-        if word == flag:
-            next(words, None)
-        elif not word.startswith(f"{flag}="):
-            kept.append(word)
-    return shlex.join([*kept, flag, str(value)])
-
-
-def _words(command: str) -> list[str]:
-    try:
-        return shlex.split(plain(command))
-    except ValueError:
-        return plain(command).split()
 
 
 def _instead(row: Row, reference: Row) -> str:

@@ -15,7 +15,7 @@ _FIRST_STEPS = {_COLD: "first step, cold caches", _WARM: "first step, warm"}
 """What is compiled is kept by compilers, for the processes that come after."""
 
 
-def sections(document: Document) -> list[str]:
+def sections(document: Document, heading: str = "Where the time goes") -> list[str]:
     """Return a heading and tables of the rows that were measured; nothing where none was."""
     epochs = [row for row in document.rows if row.epoch_parts_s]
     steps = [row for row in document.rows if row.phases_s]
@@ -35,7 +35,7 @@ def sections(document: Document) -> list[str]:
     if starts:
         said += ["Once, when training starts:"]
         said += [_table(starts, _of_start(starts))]
-    return ["### Where the time goes", *said] if said else []
+    return [f"### {heading}", *said] if said else []
 
 
 def _of_epoch(rows: Sequence[Row]) -> list[Column]:

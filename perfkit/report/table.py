@@ -1,7 +1,8 @@
 """Rows as a flat table: one line per row, one column per value, named as in the Document.
 
 Columns keep the unit as their suffix: `epoch_time_s`, `epoch_time_low_s`, `phase_forward_s`. Nothing is
-rounded. A missing value is an empty cell, and `unavailable` says why.
+rounded. A missing value is an empty cell, and `unavailable` says why. What a run was diagnosed with stands in
+columns of its row, from `diagnosis_primary` on: a spreadsheet of several runs shows what changed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from perfkit.document import Document, Row
 from perfkit.report.columns import plain
+from perfkit.report.diagnose.cells import cells
 from perfkit.report.phases import in_order
 from perfkit.report.runs import Run
 
@@ -61,9 +63,14 @@ def frame(runs: Sequence[Run]) -> pd.DataFrame:
 
     held = _held([row for run in runs for row in run.document.rows])
     lines = [
-        {"run": plain(run.name), **_of_document(run.document), **_of_row(row, held)}
+        {
+            "run": plain(run.name),
+            **_of_document(run.document),
+            **_of_row(row, held),
+            **(cells(run.document.diagnosis) if number == 0 else {}),
+        }
         for run in runs
-        for row in run.document.rows
+        for number, row in enumerate(run.document.rows)
     ]
     names = list(dict.fromkeys(name for line in lines for name in line))
     # as objects, a whole number stays one in a column that misses some

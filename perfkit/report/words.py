@@ -37,6 +37,20 @@ NAMES: Mapping[str, str] = {
     "copy_bytes_per_sec": "copy rate",
     "full_epoch": "real epoch",
     "quit": "leaving",
+    "loader_samples_per_sec": "what the loader delivers alone",
+    "compute_samples_per_sec": "what computing takes alone",
+    "actual_samples_per_sec": "samples per second",
+    "workers_needed": "number of workers needed",
+    "naive_nvidia_smi": "reading of nvidia-smi",
+    "breakdown_s": "where the epoch goes",
+    "differential_s": "differences between arms",
+    "replay": "replayed batches",
+    "replay_running": "replayed batches beside running workers",
+    "h2d": "copying to the device",
+    "host_launch": "launching",
+    "sync": "synchronising calls",
+    "communication": "communication",
+    "contention": "contention",
 }
 """Values of a row and parts of a training, as they are called in text; others are left to the JSON."""
 _OF_THE_TRAINING = (
@@ -54,10 +68,19 @@ _LOST_OF_TRAINING = {
     "not_supported": "this training does not allow it",
     "no_data": "there was nothing to measure",
 }
+_NOTHING_OF_IT = {
+    "communication": "one process trains by itself",
+    "contention": "no loader worker runs beside the trainer",
+    "replay_running": "no loader worker runs beside the trainer",
+    "workers_needed": "more workers would not help here",
+}
+"""Why something is not applicable that is no device's."""
 _REASONS = {
     **REASONS,
     **_LOST,
     "no_gpu": REASONS["not_applicable"],
+    "no_time": "there was no time left for it",
+    "disturbed": "somebody else's load ran beside it",
     "unknown_peak": "no published peak is known for this device",
 }
 """Reason codes in words; a reason that is none of them is shown as it is."""
@@ -77,4 +100,8 @@ def in_words(reason: str, name: str = "") -> str:
     """Return a reason code in words, of a part of the training as it is meant there."""
     if name in _OF_THE_TRAINING and reason in _LOST_OF_TRAINING:
         return _LOST_OF_TRAINING[reason]
-    return _REASONS.get(reason, plain(reason).replace("_", " "))
+    if reason == "not_applicable" and name in _NOTHING_OF_IT:
+        return _NOTHING_OF_IT[name]
+    said = plain(reason)
+    # a code has no spaces; a sentence keeps its names whole
+    return _REASONS.get(reason, said if " " in said else said.replace("_", " "))

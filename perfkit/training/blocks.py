@@ -8,15 +8,15 @@ is told.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from perfkit.stats import LEAST_STEPS
 from perfkit.training.arms import Real, Replay
 from perfkit.training.loop import Block, Loop
 
-LEAST_STEPS = 5
-"""The fewest steps of a block: its halves are compared."""
 PROC = Path("/proc")
 
 
@@ -91,6 +91,26 @@ class ArmBlocks:
         if isinstance(source, Replay):
             drained, drain_s = source.drained, source.drain_s
         return _Spent(tuple(workers), cpu_s_of(workers), drained, drain_s)
+
+
+def loader_alone(real: Real, seconds: float, capacity: int) -> tuple[int, float]:
+    """Take batches as fast as they come, with nobody training.
+
+    What was ready before is taken first and does not count: it was made while nobody asked for it.
+
+    Returns:
+        Batches, and the seconds that they took; at least one, however long it takes.
+    """
+    for _ in range(capacity):
+        real.next()
+    batches = 0
+    begin = time.perf_counter()
+    while True:
+        real.next()
+        batches += 1
+        elapsed_s = time.perf_counter() - begin
+        if elapsed_s >= seconds:
+            return batches, elapsed_s
 
 
 def cpu_s_of(pids: list[int], root: Path = PROC) -> float | None:

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from perfkit.runfolder import RunFolder
+from perfkit.stats import LEAST_STEPS
 from perfkit.training import arms, losses
-from perfkit.training.blocks import LEAST_STEPS, ArmBlocks
+from perfkit.training.blocks import ArmBlocks, cpu_s_of, loader_alone
 from perfkit.training.edges import Edges
 from perfkit.training.loop import Loop
 from perfkit.training.parts import Parts
@@ -82,7 +83,10 @@ class Commands:
         synchronize(self.training.device)
         first_step_s = time.perf_counter() - begin
         self.loop.check_loss()
+        pids, begin = self._real.worker_pids(), time.perf_counter()
+        cpu_s = cpu_s_of(pids)
         step_s = self.loop.warm_up(self._real, seconds, steps=min(self.config.queue_capacity, 32))
+        used_s, wall_s = cpu_s_of(pids), time.perf_counter() - begin
         self._check_recorded()
         self.recorder.phase_every = marking_period(step_s)
         workers = [child.pid for child in multiprocessing.active_children() if child.pid]
@@ -97,6 +101,8 @@ class Commands:
                 "first_step": first_step_s,
             },
             "step_s": step_s,
+            "run_delay_s": self.loop.run_delay_s(),
+            "workers_cores": None if cpu_s is None or used_s is None else (used_s - cpu_s) / wall_s,
             "phase_every": self.recorder.phase_every,
             "cold": cold,
             "effective": effective_precision(self.training.device.type) | self.training.effective(),
@@ -128,6 +134,17 @@ class Commands:
         made = max(self.recorder.steps - steps_before, 1)
         answer["own_s"] = (self.recorder.own_ns - own_ns) * 1e-9 * result.steps / made
         return {"block": block, "arm": arm, "result": answer}
+
+    def do_load(self, seconds: float) -> dict[str, Any]:
+        """Time the loader alone; see `perfkit.training.blocks.loader_alone`."""
+        parts = Parts()
+
+        def once() -> float:
+            batches, elapsed_s = loader_alone(self._real, seconds, self.config.queue_capacity)
+            return batches * self._order.size / elapsed_s
+
+        found = parts.measure("loader_samples_per_sec", once, self._edges.recover)
+        return {"samples_per_sec": found, **parts.answer()}
 
     def _check_recorded(self) -> None:
         """What was not written down was not measured."""

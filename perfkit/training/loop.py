@@ -7,6 +7,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -161,6 +162,15 @@ class Loop:
         times = self._step_times(self.recorder.steps - done, done)
         later = sorted(times[len(times) // 2 :])
         return later[len(later) // 2]
+
+    def run_delay_s(self) -> float | None:
+        """Mean seconds of a recorded step that this thread waited for a core; None where it is unknown."""
+        delays = [
+            record.run_delay_s
+            for record in STEPS.read(self._steps_file)
+            if not math.isnan(record.run_delay_s)
+        ]
+        return fmean(delays) if delays else None
 
     def check_loss(self) -> float:
         """Read the last loss; call it with the device idle.

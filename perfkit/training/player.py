@@ -6,11 +6,12 @@ Commands come one at a time (`perfkit.training.channel`); each answer is also an
 folder. The first failure ends the process: its status and message are the last answer.
 
     warm_up  {seconds}               first batch, first step, then steps until caches have settled
-    block    {block, arm, steps}     one timed stretch of steps
+    block    {block, arm, steps}     one timed stretch of steps; beside other arms {block, arm, seconds}
+    load     {seconds}               the loader alone
     edges    {}                      what an epoch has besides its steps; memory at the end of it
     epoch    {}                      one real epoch, timed
     try      {steps}                 a few steps: do they fit into memory
-    examine  {seeds}                 losses by seed, FLOPs, ceilings of the device
+    examine  {seed, perturbations}   losses, FLOPs, ceilings of the device
     quit     {}                      out
 """
 

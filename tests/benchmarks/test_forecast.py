@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import forecast
-from benchmark_process import small, start
+import pytest
+from benchmark_process import small, small_here
 
 
 def row(errors: list[float], covered: bool | None) -> dict[str, Any]:
@@ -14,15 +15,17 @@ def row(errors: list[float], covered: bool | None) -> dict[str, Any]:
     return {"errors": errors, "covered": covered}
 
 
-def test_small_form_keeps_its_documents(tmp_path: Path) -> None:
+def test_small_form_keeps_its_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A real epoch stands beside the forecast of its process; a bench that is there is not run again."""
     answer = small(tmp_path, "forecast")
     (setting,) = answer["rows"]
     assert setting["setting"] == "baseline/fp32"
     (predicted,), (real,) = setting["generation_forecast_s"], setting["generation_real_s"]
     assert setting["errors"] == [predicted / real - 1]
-    again = start(tmp_path, "forecast", "--small")
-    assert "bench-small.json is there already" in again.stderr
+    _, said = small_here(monkeypatch, capsys, tmp_path, forecast)
+    assert "bench-small.json is there already" in said
 
 
 def test_six_settings_with_three_epochs_are_judged() -> None:

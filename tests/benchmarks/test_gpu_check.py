@@ -3,23 +3,66 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import _bench
+import _common
 import gpu_check
 import pytest
-from benchmark_process import small, start
+from bench_command import perform
+from benchmark_process import small_here, start
+from fake_engine import FakeEngine
+
+from perfkit.engine.helpers import survey
+
+STEP_S = {"fp32": 0.010, "bf16": 0.008, "bf16+channels_last": 0.005}
 
 
-def test_small_form_goes_on_where_it_was(tmp_path: Path) -> None:
+@pytest.fixture
+def benches(monkeypatch: pytest.MonkeyPatch) -> list[FakeEngine]:
+    """The engine of exact numbers behind each `perfkit bench` that is run; the machine is real."""
+    surveyed = survey("cpu")
+    monkeypatch.setattr(_common, "survey", lambda device: surveyed)
+    run: list[FakeEngine] = []
+
+    def bench(command: list[str], *, cwd: str, stdout: int, env: dict[str, str]) -> SimpleNamespace:
+        assert command[:4] == [sys.executable, "-m", "perfkit", "bench"]
+        run.append(FakeEngine({f"baseline/{name}": step_s for name, step_s in STEP_S.items()}))
+        told = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(told):
+            patch.chdir(cwd)
+            code = perform(patch, run[-1], *command[4:], environment=surveyed["environment"])
+        return SimpleNamespace(returncode=code, stdout=told.getvalue().encode())
+
+    monkeypatch.setattr(_bench.subprocess, "run", bench)
+    return run
+
+
+def test_small_form_goes_on_where_it_was(
+    tmp_path: Path,
+    benches: list[FakeEngine],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Rows are those of the benches, and what is there is not measured again."""
-    answer = small(tmp_path, "gpu_check", "--part", "variants", "--device", "cpu")
-    assert [row["key"] for row in answer["rows"]] == [
-        "baseline/fp32", "baseline/bf16", "baseline/bf16+channels_last",
-    ]  # fmt: skip
+    arguments = ("--part", "variants", "--device", "cpu")
+    answer, _ = small_here(monkeypatch, capsys, tmp_path, gpu_check, *arguments)
+    assert [(row["key"], row["step_s"]) for row in answer["rows"]] == [
+        (f"baseline/{name}", pytest.approx(step_s)) for name, step_s in STEP_S.items()
+    ]
     assert answer["details"] == {"part": "variants", "finished": True}
-    again = start(tmp_path, "gpu_check", "--small", "--part", "variants", "--device", "cpu")
-    assert "variants-bf16.json is there already" in again.stderr
+    (engine,) = benches
+    (plan,) = engine.plans
+    assert plan.steps == 5
+    assert [row.config.base_channels for row in plan.rows] == [16, 16, 16]
+    _, said = small_here(monkeypatch, capsys, tmp_path, gpu_check, *arguments)
+    assert "variants-bf16.json is there already" in said
+    assert len(benches) == 1
 
 
 def test_unknown_part_is_refused(tmp_path: Path) -> None:

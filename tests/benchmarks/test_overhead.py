@@ -5,16 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 
 import _loops
+import overhead
 import pytest
 import torch
-from benchmark_process import small
+from benchmark_process import small_here
 
 from perfkit.records import STEPS
+from perfkit.training import arms
 
 
-def test_small_form(tmp_path: Path) -> None:
+class LetGo(arms.Real):
+    """Real batches whose workers end when they are closed.
+
+    Those that persist would end when they are garbage-collected: in some later test, which waits for them.
+    """
+
+    def close(self) -> None:
+        super().close()
+        self._loader._iterator = None
+
+
+def test_small_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Both kinds of step and the other tools are rows, and the recorder's own count stands beside."""
-    answer = small(tmp_path, "overhead")
+    monkeypatch.setattr(overhead, "STRETCH_S", 0.02)
+    monkeypatch.setattr(arms, "Real", LetGo)
+    threads = torch.get_num_threads()
+    try:
+        answer, _ = small_here(monkeypatch, capsys, tmp_path, overhead)
+    finally:
+        torch.set_num_threads(threads)
     seen = {(row["tool"], row["kind"], row["length_s"]) for row in answer["rows"]}
     assert seen >= {
         (tool, kind, length_s)

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import repeatability
-from benchmark_process import small, start
+from benchmark_process import small, small_here
 
 
 def line(number: int, epochs: dict[str, float], steps: tuple[float, ...] = (1.0, 1.0)) -> Any:
@@ -19,7 +20,9 @@ def line(number: int, epochs: dict[str, float], steps: tuple[float, ...] = (1.0,
     return {"number": number, "cost_s": 10.0, "rows": rows}
 
 
-def test_small_form_goes_on_from_its_lines(tmp_path: Path) -> None:
+def test_small_form_goes_on_from_its_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A generation is a line, and a second run reads it and measures nothing again."""
     answer = small(tmp_path, "repeatability")
     lines = tmp_path / "out" / "generations.jsonl"
@@ -28,8 +31,8 @@ def test_small_form_goes_on_from_its_lines(tmp_path: Path) -> None:
     assert set(generation["rows"]) == {"a1", "a2"}
     assert all(row["epoch_s"] > 0 and row["steps_s"] for row in generation["rows"].values())
     assert answer["details"]["generations"] == 1
-    again = start(tmp_path, "repeatability", "--small")
-    assert "going on after 1 generations" in again.stderr
+    _, said = small_here(monkeypatch, capsys, tmp_path, repeatability)
+    assert "going on after 1 generations" in said
     assert lines.read_text() == kept
 
 

@@ -53,6 +53,8 @@ def test_input_and_contention_are_differences_within_a_palindrome() -> None:
 
 def test_targets_are_missed_by_a_witness_that_says_nothing() -> None:
     """Run delay that explains half of what the loader costs is a miss."""
-    told = witnesses.told("x", blocks({"real": 0.014, "replay": 0.006}))
-    (delay, *_) = witnesses.targets({**dict.fromkeys(witnesses.JOBS, told)})
+    steps_s = {"real": 0.014, "replay": 0.006, "replay_running": 0.011}
+    told = witnesses.told("x", blocks(steps_s))
+    (beside, delay, *_) = witnesses.targets(dict.fromkeys(witnesses.JOBS, told))
+    assert (beside.measured, beside.met) == ("0.80", True)
     assert (delay.measured, delay.met) == ("0.50", False)

@@ -1,27 +1,17 @@
-"""`perfkit bench` whole, from its flags down to the Document and the exit code, on exact numbers.
-
-Four things are replaced, all in `command`: the survey of the machine, the making of data, the executor and
-the clock. What is between the flags and these is what a user runs.
-"""
+"""`perfkit bench` whole, from its flags down to the Document and the exit code, on exact numbers."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fake_engine import FakeEngine, FakeExecutor
+from bench_command import ENVIRONMENT, Command
+from fake_engine import FakeEngine
 
 from perfkit import document as documents
-from perfkit.cli import bench as bench_command
-from perfkit.cli import measure
-from perfkit.cli.main import main
+from perfkit.config import RunConfig
 from perfkit.document import Document
-from perfkit.engine.helpers import Data
 from perfkit.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -30,54 +20,10 @@ from perfkit.errors import (
     PerfkitError,
 )
 from perfkit.runfolder import StudyFolder, read_json, write_json
-from perfkit.study import start
+from perfkit.study.bench import begin
 
 FP32, AMP = "convnext/fp32", "convnext/amp"
 TWO_ROWS = ("--arch", "convnext", "--amp")
-ENVIRONMENT = {"device_type": "cpu", "device_name": "Example CPU", "cores_usable": 2}
-
-
-@dataclass
-class Ran:
-    """What a command left."""
-
-    code: object
-    out: str
-    err: str
-    document: Document
-
-
-Command = Callable[..., Ran]
-
-
-@pytest.fixture
-def command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """Run `perfkit bench` with these flags on an engine of exact numbers."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-    surveyed = {"device": "cpu", "environment": ENVIRONMENT}
-    monkeypatch.setattr(start, "survey", lambda device: surveyed)
-    data = Data(path="/data", num_samples=None)
-    monkeypatch.setattr(start, "prepare", lambda config, emit, timeout_s: data)
-
-    def run(engine: FakeEngine, *flags: str) -> Ran:
-        def executor(folder: StudyFolder, *, timeout_s: float, emit: Any) -> FakeExecutor:
-            return FakeExecutor(engine, folder)
-
-        monkeypatch.setattr(measure, "Executor", executor)
-        for module in (bench_command, measure):
-            monkeypatch.setattr(module, "monotonic", engine.clock)
-        monkeypatch.setattr(sys, "argv", ["perfkit", "bench", *flags])
-        with pytest.raises(SystemExit) as leave:
-            main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        stored = StudyFolder.find("latest").document
-        return Ran(leave.value.code, said.out, said.err, documents.read(stored))
-
-    return run
 
 
 def test_two_rows(command: Command) -> None:
@@ -130,6 +76,29 @@ def test_flags_reach_the_processes(command: Command) -> None:
     assert ran.document.method["interval"] == "95 %, Student's t over generations"
     assert ran.document.rows[1].speedup is not None
     assert ran.document.rows[1].speedup.outcome == "inconclusive", "two generations settle nothing"
+
+
+def test_the_largest_batch(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search tries sizes within the limit; rows get what it found, and a learning rate to match."""
+    tried: list[tuple[int, bool]] = []
+
+    def fits(folder: Path, config: RunConfig, *, timeout_s: float, rehearse: bool) -> bool:
+        assert config.memory_limit_bytes == 700 * 10**6 and config.arch == "convnext"
+        tried.append((config.batch_size, rehearse))
+        return config.batch_size <= (150 if rehearse else 160)
+
+    monkeypatch.setattr(begin, "fits", fits)
+    engine = FakeEngine({FP32: 0.1, AMP: 0.08})
+    flags = ("--batch-size", "max", "--memory-limit", "700MB", "--learning-rate", "0.016")
+    ran = command(engine, *TWO_ROWS, *flags, "--num-samples", "2048")
+    assert ran.code == EXIT_OK
+    searched = [16, 32, 64, 128, 256, 192, 160, 176, 168, 164]
+    assert tried == [(n, False) for n in searched] + [(n, True) for n in (156, 152, 148)]
+    assert "batch 148 is 7.5% below the largest that ran a few steps, 160; 164 ran out" in ran.err
+    for planned in engine.plans[0].rows:
+        assert planned.config.batch_size == 148
+        assert planned.config.learning_rate == pytest.approx(0.016 * 148 / 16)
+    assert ran.document.base["batch_size"] == 148
 
 
 def test_json_to_stdout(command: Command) -> None:

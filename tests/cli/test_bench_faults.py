@@ -16,12 +16,17 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def test_a_fault_is_a_row(tmp_path: Path) -> None:
-    """An exception in one row: it says so, the other is measured, exit code 1, no traceback."""
-    arguments = ["--arch", "tiny", "--arch", "raises", *SHORT, "--json", "out.json"]
-    code, out, err = bench(tmp_path, *arguments)
+    """An exception in a row: it says so, the others are measured, exit code 1, no traceback.
+
+    Batches that are no pairs say what they are, and what would help.
+    """
+    asked = [flag for arch in ("tiny", "raises", "dictionaries") for flag in ("--arch", arch)]
+    code, out, err = bench(tmp_path, *asked, *SHORT, "--json", "out.json")
     found = rows(tmp_path / "out.json")
-    assert (code, found["raises/fp32"]["status"]) == (1, "error")
-    assert "planted: the model raises" in found["raises/fp32"]["message"]
+    failed = [found[f"{arch}/fp32"] for arch in ("raises", "dictionaries")]
+    assert (code, [row["status"] for row in failed]) == (1, ["error", "error"])
+    assert "planted: the model raises" in failed[0]["message"]
+    assert "images, classes" in failed[1]["message"] and "collate" in failed[1]["message"]
     assert found["tiny/fp32"]["status"] == "ok"
     assert found["tiny/fp32"]["step_time_s"]["median"] > 0
     assert "Traceback" not in out + err
@@ -40,30 +45,36 @@ def test_a_lost_worker_is_a_row(tmp_path: Path) -> None:
 
 def test_a_killed_child_is_a_row(tmp_path: Path) -> None:
     """kill -9 of one training process: its row says so, the other is measured to the end."""
-    child = start(tmp_path, "--arch", "tiny", "--amp", *SHORT, "--json", "out.json")
+    # one that cannot have ended before it is killed
+    arguments = ["--arch", "tiny", "--arch", "hangs", *SHORT, "--json", "out.json"]
+    child = start(tmp_path, *arguments)
     wait_for(lambda: any("processes/1-1" in line for line in alive(tmp_path)))
     os.kill(_pid_of(tmp_path, "processes/1-1"), signal.SIGKILL)
     child.communicate(timeout=240)
     found = rows(tmp_path / "out.json")
     assert child.returncode == 1
     assert (found["tiny/fp32"]["status"], found["tiny/fp32"]["generations"]) == ("ok", 1)
-    assert (found["tiny/amp"]["status"], found["tiny/amp"]["generations"]) == ("killed", 0)
+    assert (found["hangs/fp32"]["status"], found["hangs/fp32"]["generations"]) == ("killed", 0)
     assert all_gone(tmp_path)
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+# SIGTERM stands for Ctrl-C, too: test_signals.py shows that they are made one
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGTERM])
 def test_the_end_of_the_parent_is_the_end_of_all(tmp_path: Path, blow: signal.Signals) -> None:
     """No child or worker outlives perfkit, stopped or running; what was measured is in the Document."""
     arguments = ["--arch", "tiny", "--num-workers", "1", "--steps", "20", "--num-samples", "320"]
-    child = start(tmp_path, *arguments, "--generations", "2")
+    # more of them than will ever be: whenever the blow falls, one is running
+    child = start(tmp_path, *arguments, "--generations", "100")
     wait_for(lambda: list(tmp_path.glob(".perfkit/*/generations/1.json")))
-    wait_for(lambda: any("processes/2-" in line for line in alive(tmp_path)))
+    wait_for(
+        lambda: any("player" in line and "processes/1-" not in line for line in alive(tmp_path))
+    )
     child.send_signal(blow)
     child.communicate(timeout=180)
     assert all_gone(tmp_path)
     assert child.returncode == (-signal.SIGKILL if blow == signal.SIGKILL else 130)
     kept = rows(study(tmp_path) / "document.json")
-    assert kept["tiny/fp32"]["generations"] == 1
+    assert kept["tiny/fp32"]["generations"] >= 1
 
 
 def test_two_benches_at_once_do_not_mix(tmp_path: Path) -> None:

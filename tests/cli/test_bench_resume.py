@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_process import SHORT, all_gone, bench, rows, study
+from bench_command import perform
+from bench_process import PLUGINS, SHORT, all_gone, bench, rows, study
+from fake_engine import FakeEngine
 
 from perfkit.engine.executor import Executor
+from perfkit.engine.helpers import survey
+from perfkit.errors import EXIT_INTERRUPTED
 from perfkit.runfolder import StudyFolder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -22,13 +26,17 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of two generations of which one is finished and one was begun."""
     root = tmp_path_factory.mktemp("interrupted")
-    code, _, err = bench(root, "--arch", "tiny", *SHORT)
-    assert code == 0, err
-    path = study(root) / "study.json"
-    stored = json.loads(path.read_text())
-    stored["plan"]["generations"] = 2
-    path.write_text(json.dumps(stored))
-    shutil.copytree(study(root) / "processes" / "1-0", study(root) / "processes" / "2-0")
+    engine = FakeEngine({"tiny/fp32": 0.01}, interrupt_in=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("PERFKIT_PATH", str(PLUGINS))
+        here = survey(None)["environment"]
+        flags = ("--arch", "tiny", *SHORT, "--generations", "2")
+        assert perform(patch, engine, *flags, environment=here) == EXIT_INTERRUPTED
+    # as the processes of a generation leave it that was killed
+    begun = study(root) / "processes" / "2-0"
+    begun.mkdir()
+    (begun / "steps.bin").write_bytes(bytes(1000))
     return root / ".perfkit"
 
 
@@ -107,11 +115,3 @@ def test_a_full_device_is_gone_on_from(device: Path) -> None:
     assert code == 0, err
     (row,) = json.loads(out)["rows"]
     assert (row["status"], row["generations"]) == ("ok", 2)
-
-
-def test_batches_that_are_no_pairs_say_what_they_are(tmp_path: Path) -> None:
-    """The row names the keys, and what would help."""
-    code, _, _ = bench(tmp_path, "--arch", "dictionaries", *SHORT, "--json", "out.json")
-    row = rows(tmp_path / "out.json")["dictionaries/fp32"]
-    assert (code, row["status"]) == (1, "error")
-    assert "images, classes" in row["message"] and "collate" in row["message"]

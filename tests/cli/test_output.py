@@ -7,15 +7,17 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_process import SHORT, bench, environment
+from bench_command import perform
+from bench_process import PLUGINS, SHORT, bench, environment
+from fake_engine import FakeEngine
 from report_documents import document, reference
 
 from perfkit import document as documents
 from perfkit.cli.output import check_json_target, give
+from perfkit.engine.helpers import survey
 from perfkit.errors import UsageError
 
 ESCAPE = "\x1b"
@@ -32,12 +34,16 @@ WANTED_OF_A_ROW = (
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished study: resuming it gives its answer again without measuring."""
     folder = tmp_path_factory.mktemp("measured")
-    code, _, err = bench(folder, "--arch", "tiny", "--amp", *SHORT)
-    assert code == 0, err
-    yield folder
+    engine = FakeEngine({"tiny/fp32": 0.01, "tiny/amp": 0.008})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("PERFKIT_PATH", str(PLUGINS))
+        here = survey(None)["environment"]
+        assert perform(patch, engine, "--arch", "tiny", "--amp", *SHORT, environment=here) == 0
+    return folder
 
 
 def test_a_document_on_stdout_is_nothing_else(measured: Path) -> None:

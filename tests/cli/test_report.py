@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from report_diagnoses import CONTENDED, UNFINISHED, VERIFIED
 from report_documents import BATCHES, DEVICE_CLOCK, INTERRUPTED, LOST_PART, TWO_ROWS
 from report_study import make, wavy
 
@@ -115,6 +116,26 @@ def test_every_format_takes_what_a_row_may_hold(
         code, out, err = report("latest", "--format", format)
         assert (code, err) == (0, "")
         assert "None" not in out and shown.rows[1].key in out
+
+
+@pytest.mark.parametrize("shown", [VERIFIED, CONTENDED, UNFINISHED], ids=["verified", "cpu", "cut"])
+def test_every_format_takes_a_diagnosis(report: Callable[..., Told], shown: Document) -> None:
+    """By the same command: Markdown with its own plots, a line of CSV, a summary."""
+    add("20260102T000000Z-diagnose", shown)
+    code, _, err = report("latest", "-o", "report.md")
+    assert code == 0
+    text = Path("report.md").read_text(encoding="utf-8")
+    assert text.startswith("## perfkit diagnose\n") and "None" not in text
+    for name in ("epoch-breakdown", "remedies"):
+        is_drawn = os.path.exists(f"report-{name}.png")
+        assert is_drawn == (f"](report-{name}.png)" in text) == (f"report-{name}" in err)
+    assert os.path.exists("report-remedies.png") == (shown is VERIFIED)
+    assert not os.path.exists("report-memory.png")
+    code, out, err = report("latest", "--format", "csv")
+    assert (code, err) == (0, "") and "None" not in out
+    assert list(pd.read_csv(io.StringIO(out))["diagnosis_primary"]) == [shown.diagnosis.primary]  # type: ignore[union-attr]
+    code, out, _ = report("latest", "--format", "summary")
+    assert code == 0 and "- **Verdict**: " in out and "None" not in out
 
 
 def test_csv_by_name_or_by_flag(report: Callable[..., Told]) -> None:

@@ -6,32 +6,29 @@ import re
 from pathlib import Path
 
 import pytest
-from bench_process import PLUGINS, SHORT, bench, environment, rows
+from bench_command import perform
+from bench_process import PLUGINS, SHORT, bench, rows
+from fake_engine import FakeEngine
 
 
 def test_one_file_is_a_row_with_its_read_back(tmp_path: Path) -> None:
-    """Through PERFKIT_PATH, in the children too; what it set is read back from the optimizer."""
-    arguments = ["--arch", "tiny", "--variant", "half_rate", "--learning-rate", "0.25", *SHORT]
+    """Through PERFKIT_PATH, in the children too; what it set is read back from the optimizer.
+
+    It joins variants of ours in one row, under its canonical key, whatever order was written.
+    """
+    asked = ["--variant", "half_rate", "--variant", "half_rate+batch_size=8+bf16"]
+    arguments = ["--arch", "tiny", *asked, "--learning-rate", "0.25", *SHORT]
     code, out, err = bench(tmp_path, *arguments, "--json", "out.json")
     assert code == 0, err
     found = rows(tmp_path / "out.json")
-    assert list(found) == ["tiny/fp32", "tiny/fp32+half_rate"]
-    plain, halved = found.values()
-    assert (plain["status"], halved["status"]) == ("ok", "ok")
-    assert halved["effective"]["half_rate"] == "0.125"
+    joined = "tiny/bf16+batch_size=8+half_rate"
+    assert list(found) == ["tiny/fp32", "tiny/fp32+half_rate", joined]
+    assert {row["status"] for row in found.values()} == {"ok"}
+    plain, halved, of_three = found.values()
+    assert halved["effective"]["half_rate"] == of_three["effective"]["half_rate"] == "0.125"
     assert "half_rate" not in plain["effective"]
     assert halved["steps_measured"] > 0 and halved["speedup"]["outcome"] == "inconclusive"
     assert "tiny/fp32+half_rate" in out
-
-
-def test_it_joins_others(tmp_path: Path) -> None:
-    """In one row with a variant of ours, under its canonical key, whatever order was written."""
-    text = "half_rate+batch_size=8+bf16"
-    arguments = ["--arch", "tiny", "--variant", text, *SHORT, "--json", "out.json"]
-    code, _, err = bench(tmp_path, *arguments)
-    assert code == 0, err
-    row = rows(tmp_path / "out.json")["tiny/bf16+batch_size=8+half_rate"]
-    assert row["status"] == "ok" and row["effective"]["half_rate"]
 
 
 @pytest.mark.parametrize(
@@ -42,13 +39,21 @@ def test_it_joins_others(tmp_path: Path) -> None:
         ('"""A change."""\nSTAGE = "sometime"\n', "STAGE is 'sometime'"),
     ],
 )
-def test_a_file_that_breaks_the_contract_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_that_breaks_the_contract_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    message: str,
+) -> None:
     """A usage error that says what is wrong with which file, without a traceback."""
     path = tmp_path / "plugins" / "variants" / "own.py"
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    env = environment(PERFKIT_PATH=f"{tmp_path / 'plugins'}:{PLUGINS}")
-    code, _, err = bench(tmp_path, "--arch", "tiny", "--variant", "own", env=env)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PERFKIT_PATH", f"{tmp_path / 'plugins'}:{PLUGINS}")
+    code = perform(monkeypatch, FakeEngine({}), "--arch", "tiny", "--variant", "own")
+    err = capsys.readouterr().err
     assert code == 2
     assert message in err and re.search(r"\bown\b", err)
     assert "Traceback" not in err

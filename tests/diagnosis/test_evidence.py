@@ -9,13 +9,14 @@ from perfkit.diagnosis.evidence import LoaderFacts
 
 
 def test_what_was_not_measured_is_none() -> None:
-    """Arms, burst, telemetry and loader facts are there only where they were recorded."""
+    """Attribution, burst, telemetry and loader facts are there only where they were recorded."""
     bare = evidence(epoch_parts_s={}, phases_s={}, cores=None)
     for name in (
-        "arms", "burst", "telemetry", "loader", "cores", "epoch_s", "step_s", "transfer_share",
+        "attribution", "burst", "telemetry", "loader", "cores", "epoch_s", "step_s", "transfer_share",
     ):  # fmt: skip
         assert getattr(bare, name) is None
     assert bare.share_of_epoch(1.0) is None
+    assert bare.stretches == ()
 
 
 def test_loader_facts_are_the_rows() -> None:

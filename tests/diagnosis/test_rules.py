@@ -5,24 +5,43 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from evidences import evidence
+from evidences import CONFIG, blocks, evidence
 
 from perfkit import discovery
 from perfkit.diagnosis import advise
+from perfkit.diagnosis.attribution import attribute
+from perfkit.diagnosis.evidence import Burst, Dispatch
 from perfkit.document import Finding
 from perfkit.errors import UsageError
 
 RULES = discovery.names("rules")
 CALM = evidence()
-TROUBLED = evidence(
-    exposed_wait_s=0.05,
-    epoch_parts_s={"steps": 10.0, "epoch_start": 5.0, "evaluation": 5.0},
-    startup_s={"worker_start": 1.0, "first_batch": 1.0, "first_step": 5.0},
-)
+TROUBLED = replace(
+    evidence(
+        replace(CONFIG, devices=("cuda:0", "cuda:1"), parallel="ddp"),
+        exposed_wait_s=0.02,
+        phases_s={
+            "data_wait": 0.02, "h2d": 0.02, "communication": 0.01, "forward": 0.015, "backward": 0.025,
+        },
+        run_delay_s=0.012,
+        epoch_parts_s={"steps": 10.0, "epoch_start": 5.0, "evaluation": 5.0},
+        startup_s={"worker_start": 1.0, "first_batch": 1.0, "first_step": 5.0},
+    ),
+    burst=Burst(steps=5, busy_share=0.2, launches=900.0, synchronising={"train.py:12": 1.0}),
+    dispatch=Dispatch(fixed_share=0.9, operators_share=0.5),
+    telemetry={"thermal_slowdown_share": 0.2},
+)  # fmt: skip
+"""Everything is wrong that can be at once."""
+ALONE = {
+    "compute_bound": replace(CALM, attribution=attribute(CALM)),
+    "disturbed": replace(CALM, stretches=tuple(blocks("real", 0.1, disturbed=True))),
+}
+"""By rule, what it sees where it excludes others."""
 EMPTY = evidence(epoch_parts_s={}, phases_s={}, exposed_wait_s=None, cores=None)
 
 
@@ -52,12 +71,18 @@ def test_is_silent_where_nothing_is_wrong(rule: Any) -> None:
 
 def test_answers_with_a_finding_of_its_own_name(rule: Any) -> None:
     """Where everything is wrong, it says so, with a share and something to try."""
-    found = rule.check(TROUBLED)
+    name = rule.__name__.rpartition(".")[2]
+    found = rule.check(ALONE.get(name, TROUBLED))
     assert isinstance(found, Finding)
-    assert found.kind == rule.__name__.rpartition(".")[2]
+    assert found.kind == name
     assert rule.MODERATE_SHARE <= found.share <= 1
     assert (found.severity == "high") == (found.share >= rule.HIGH_SHARE)
     assert found.message.endswith(".") and found.try_next
+    assert all(said.endswith(".") for said in found.evidence)
+    assert rule.check(replace(TROUBLED, row=replace(TROUBLED.row, epoch_parts_s={}))) is None or (
+        # what a driver or the gauge tells of the machine needs no epoch
+        name in ("throttled", "disturbed")
+    )
 
 
 def test_is_pure(rule: Any) -> None:

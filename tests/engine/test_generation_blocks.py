@@ -177,6 +177,40 @@ def test_pinned_steps_are_kept(run: Any) -> None:
     assert {count for _, count in blocks(world)} == {7}
 
 
+def test_beside_other_arms_blocks_are_equal_in_time(run: Any) -> None:
+    """Seconds and not steps, which take each arm another time; then the loader alone."""
+    world = World()
+    result, _ = run(world, arms=("real", "replay", "replay_running"), block_s=0.4, load_s=2.0)
+    sizes = [told for _, do, told in world.asked if do == "block"]
+    assert [told["arm"] for told in sizes] == [
+        "real", "replay", "replay_running", "replay_running", "replay", "real",
+    ]  # fmt: skip
+    assert all(told["seconds"] == 0.4 and "steps" not in told for told in sizes)
+    assert [do for _, do, _ in world.asked][-3:] == ["load", "edges", "quit"]
+    assert (result.dropped, result.palindromes) == ((), 1)
+
+
+def test_arms_for_which_there_is_no_time_are_dropped(run: Any) -> None:
+    """By what the warm-up measured: six palindromes of steps of 2 s do not fit into a minute."""
+    world = World(step_s=2.0)
+    arms = ("real", "replay", "replay_running")
+    result, _ = run(world, arms=arms, palindromes=6, block_s=0.4, load_s=2.0, most_s=60.0)
+    sizes = [told for _, do, told in world.asked if do == "block"]
+    assert {told["arm"] for told in sizes} == {"real"}
+    assert all(told["steps"] == 5 for told in sizes)
+    assert result.dropped == ("replay", "replay_running", "load")
+    assert result.palindromes == 3
+
+
+def test_a_loader_that_fails_alone_is_lost_alone(run: Any) -> None:
+    """The blocks are timed by then."""
+    world = World(fails=(FP32, "load"), status="killed")
+    result, _ = run(world, arms=("real", "replay"), load_s=2.0)
+    (process,) = result.processes
+    assert process.status == "ok"
+    assert process.unavailable["loader_samples_per_sec"] == "killed"
+
+
 def test_a_disturbed_block_is_repeated(run: Any) -> None:
     """Somebody else's load beside the first block: it is run once more, and only the second counts."""
     world = World(foreign_s=lambda turn: 2.0 if turn == 0 else 0.0)

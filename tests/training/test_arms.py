@@ -12,9 +12,10 @@ import torch
 from small_training import config, let_go, loop_of, use
 from torch.utils.data import DataLoader, Dataset
 
+from perfkit.stats import LEAST_STEPS
 from perfkit.training import arms
 from perfkit.training.arms import REPLAYED_BATCHES, BatchesChanged, Real, Replay
-from perfkit.training.blocks import LEAST_STEPS, ArmBlocks, cpu_s_of
+from perfkit.training.blocks import ArmBlocks, cpu_s_of, loader_alone
 from perfkit.training.setup import BatchOrder, make_loader
 
 
@@ -183,3 +184,11 @@ def test_cpu_time_of_a_process_is_that_of_its_threads() -> None:
     assert before is not None and after is not None and after > before
     assert cpu_s_of([]) == 0.0
     assert cpu_s_of([2**22 + 1]) is None
+
+
+def test_the_loader_alone_gives_what_it_makes_and_not_what_was_ready() -> None:
+    """The queue is emptied first; at least one batch is waited for."""
+    listed = Listed(tensors())
+    batches, elapsed_s = loader_alone(listed.real(), 0.0, capacity=3)
+    assert (batches, listed.taken) == (1, 4)
+    assert elapsed_s >= 0

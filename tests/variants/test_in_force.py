@@ -1,4 +1,4 @@
-"""Variants applied to a training, and what torch then says is in force; each in a fresh process."""
+"""Variants applied to a training, and what torch then says is in force, in processes of their own."""
 
 from __future__ import annotations
 
@@ -17,21 +17,29 @@ from perfkit import variants
 from perfkit.config import RunConfig
 from perfkit.training.probe.device import effective_precision
 from perfkit.training.setup import Training
-exec(sys.argv[2])
-config = variants.configure(RunConfig(arch="tiny"), variants.parse(sys.argv[1]))
-training = Training(config)
-print(json.dumps(effective_precision("cpu") | training.effective() | {"optimizer": repr(training.optimizer)}))
+exec(sys.argv[1])
+for variant in sys.argv[2:]:
+    config = variants.configure(RunConfig(arch="tiny"), variants.parse(variant))
+    training = Training(config)
+    found = effective_precision("cpu") | training.effective()
+    print(json.dumps(found | {"optimizer": repr(training.optimizer)}))
 """
 
 
-def in_force(variant: str, before: str = "") -> dict[str, str]:
-    """Apply a variant to the tiny training after some code, and read back."""
+def in_force(*names: str, before: str = "") -> dict[str, dict[str, str]]:
+    """Apply each of these variants to a tiny training of its own after some code, and read back."""
     env = {**os.environ, "PERFKIT_PATH": str(PLUGINS)}
-    command = [sys.executable, "-c", PROGRAM, variant, before]
+    command = [sys.executable, "-c", PROGRAM, before, *names]
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
-    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    told = done.stdout.splitlines()[-len(names) :]
+    return dict(zip(names, map(json.loads, told), strict=True))
+
+
+@pytest.fixture(scope="module")
+def of_a_training() -> dict[str, dict[str, str]]:
+    """What is in force under the variants that change one training, and not the process that it is in."""
+    return in_force("amp", "bf16", "compile", "fused_optimizer", "channels_last")
 
 
 @pytest.mark.parametrize(
@@ -44,28 +52,30 @@ def in_force(variant: str, before: str = "") -> dict[str, str]:
 )
 def test_fp32_is_ieee(before: str) -> None:
     """Also after somebody asked for less, through either of torch's interfaces."""
-    found = in_force("fp32", before)
+    found = in_force("fp32", before=before)["fp32"]
     assert found["autocast_dtype"] == "off"
     assert (found["matmul_precision"], found["conv_precision"]) == ("ieee", "ieee")
 
 
 @pytest.mark.parametrize("variant", ["amp", "bf16"])
-def test_mixed_precision_on_a_cpu_is_bfloat16_without_a_scaler(variant: str) -> None:
+def test_mixed_precision_on_a_cpu_is_bfloat16_without_a_scaler(of_a_training, variant: str) -> None:
     """And says whether the CPU has the instructions for it."""
-    found = in_force(variant)
+    found = of_a_training[variant]
     assert (found["autocast_dtype"], found["grad_scaler"]) == ("bfloat16", "off")
     assert found["bf16"] in ("native", "emulated")
 
 
-def test_compile_and_the_fused_optimizer_are_read_back() -> None:
+def test_compile_and_the_fused_optimizer_are_read_back(of_a_training) -> None:
     """The mode that the compiled model carries; the flag that the optimizer's groups carry."""
-    assert in_force("compile")["compile"] == "default"
-    assert "fused: True" in in_force("fused_optimizer")["optimizer"]
+    assert of_a_training["compile"]["compile"] == "default"
+    assert "fused: True" in of_a_training["fused_optimizer"]["optimizer"]
+    others = of_a_training.keys() - {"fused_optimizer"}
+    assert not any("fused: True" in of_a_training[name]["optimizer"] for name in others)
 
 
-def test_channels_last_is_told_by_strides() -> None:
+def test_channels_last_is_told_by_strides(of_a_training) -> None:
     """A model without a weight that could tell says so."""
-    assert in_force("channels_last")["memory_format"] == "no weight tells"
+    assert of_a_training["channels_last"]["memory_format"] == "no weight tells"
 
 
 HOOKED = """
@@ -99,8 +109,8 @@ print(json.dumps({"calls": len(COUNT), "rate": training.optimizers[0].param_grou
 def test_a_fused_optimizer_keeps_hooks_and_schedules() -> None:
     """It stays the object that averages, schedules and the workload hold; of several each is fused."""
     env = {**os.environ, "PERFKIT_PATH": str(PLUGINS)}
-    program = PROGRAM[: PROGRAM.index("print(")] + STEPS
-    command = [sys.executable, "-c", program, "fused_optimizer", HOOKED]
+    program = PROGRAM[: PROGRAM.index("    found =")] + STEPS
+    command = [sys.executable, "-c", program, HOOKED, "fused_optimizer"]
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

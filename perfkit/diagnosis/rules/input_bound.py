@@ -10,57 +10,171 @@ Source: the thresholds are those of the TensorFlow input-pipeline analyzer (XPro
 from __future__ import annotations
 
 from perfkit import units
-from perfkit.diagnosis.evidence import Evidence, severity
+from perfkit.diagnosis import figures, witnesses
+from perfkit.diagnosis.attribution import attributed, per_step_s
+from perfkit.diagnosis.evidence import Attribution, Evidence, severity
 from perfkit.document import Finding
 
 MODERATE_SHARE = 0.05
 HIGH_SHARE = 0.20
+BUSY = 0.9
+"""Workers that are busy this part of their time have no rest."""
 MOSTLY = 0.5
 """From this part on, getting batches is mostly taking over ones that were ready."""
 IN_MEMORY_S = 30e-6
 """A sample that is fetched and collated in less comes from memory. Indexing a tensor and stacking it took
 3 µs, decoding a small JPEG (32 pixels) alone 75 µs, on one core of a 2024 server."""
+COMPUTING = ("decode", "collate", "transfer")
+"""Stages whose work takes cores, so that with them what the workers take from the trainer goes, too."""
 
 
 def check(evidence: Evidence) -> Finding | None:
     """Return the exposed wait for batches as a share of the epoch, where it is moderate or high."""
-    wait_s, step_s = evidence.row.exposed_wait_s, evidence.step_s
-    steps_s = evidence.row.epoch_parts_s.get("steps")
-    if wait_s is None or step_s is None or steps_s is None:
+    found = attributed(evidence)
+    if found is None or found.step_s is None or "waiting" not in found.removable_s:
         return None
-    share = evidence.share_of_epoch(steps_s * wait_s / step_s)
-    judged = None if share is None else severity(share, MODERATE_SHARE, HIGH_SHARE)
-    if share is None or judged is None:
+    wait_s = per_step_s(evidence, found, _wait_s(found))
+    share = _wait_s(found) / found.epoch_s
+    judged = severity(share, MODERATE_SHARE, HIGH_SHARE)
+    if judged is None:
         return None
-    unit = units.time_unit([wait_s, step_s])
-    handed = _handing_over(evidence)
+    unit = units.time_unit([wait_s, found.step_s])
+    handed = _handing_over(evidence, found)
     mostly = (
         "" if handed is None else f", {units.share(handed)} of it handing over ones that were ready"
     )
+    stage = _stage(evidence, found)
+    parts = ["waiting", "transfer"]
+    if stage in COMPUTING and figures.is_sure(found.removable_s.get("contention")):
+        parts.append("contention")
     return Finding(
         kind="input_bound",
         severity=judged,
         share=share,
         message=(
             f"The device waits for batches during {units.share(share)} of the epoch:"
-            f" {units.seconds(wait_s, unit)} of a step of {units.seconds(step_s, unit)}{mostly}."
+            f" {units.seconds(wait_s, unit)} of a step of {units.seconds(found.step_s, unit)}{mostly}."
         ),
-        try_next=_advice(evidence),
+        try_next=_advice(evidence, found),
+        stage=stage,
+        flags=_flags(evidence, found, stage),
+        removable_s=figures.together(found, parts),
+        evidence=tuple(_witnesses(evidence, found, parts)),
     )
 
 
-def _handing_over(evidence: Evidence) -> float | None:
+def _wait_s(found: Attribution) -> float:
+    return found.seconds["waiting"] + found.seconds["transfer"]
+
+
+def _stage(evidence: Evidence, found: Attribution) -> str | None:
+    """Where a batch is late: handed over, or being read, decoded or collated; None where it was not seen.
+
+    Of fetching, what the fetching thread did not compute it was blocked: by storage, or, where all cores
+    are taken, by waiting for one.
+    """
+    if _handing_over(evidence, found) is not None:
+        return "transfer"
+    facts = evidence.loader
+    if facts is None or facts.fetch_s is None:
+        return None
+    computed_s = facts.fetch_s if facts.fetch_cpu_s is None else facts.fetch_cpu_s
+    blocked_s = 0.0 if witnesses.cores_full(evidence) else facts.fetch_s - computed_s
+    collate_s = facts.collate_s or 0.0
+    if witnesses.cores_full(evidence) and facts.collate_cpu_s is not None:
+        # both queue for cores: what they compute tells which is the larger
+        collate_s = facts.collate_cpu_s
+    stages = {"storage": blocked_s, "decode": computed_s, "collate": collate_s}
+    return max(stages, key=lambda name: stages[name])
+
+
+def _flags(evidence: Evidence, found: Attribution, stage: str | None) -> tuple[str, ...]:
+    """`too_few_workers`: those there are have no rest, and more could do more; `stalls`: few long waits."""
+    flags = []
+    if stage not in (None, "transfer") and _has_no_rest(evidence, found):
+        free = witnesses.free_cores(evidence)
+        if stage == "storage" or (free is not None and evidence.config.num_workers < free):
+            flags.append("too_few_workers")
+    if witnesses.stalls(evidence) is not None:
+        flags.append("stalls")
+    return tuple(flags)
+
+
+def _has_no_rest(evidence: Evidence, found: Attribution) -> bool:
+    """Whether the workers are busy all the time; where that was not seen, by what a batch takes them."""
+    facts, workers = evidence.loader, evidence.config.num_workers
+    if facts is None or facts.made_s is None:
+        return False
+    if workers == 0:
+        sample_s = _sample_s(evidence)
+        return sample_s is not None and sample_s >= IN_MEMORY_S
+    if facts.busy_share is not None:
+        return facts.busy_share >= BUSY
+    step_s = found.replay_step_s.value if found.replay_step_s is not None else None
+    return step_s is not None and facts.made_s > workers * step_s
+
+
+def _witnesses(evidence: Evidence, found: Attribution, parts: list[str]) -> list[str]:
+    wait_s = per_step_s(evidence, found, found.seconds["waiting"])
+    hand_s = per_step_s(evidence, found, found.seconds["transfer"])
+    steps, workers = found.not_ready_share, evidence.config.num_workers
+    told = []
+    if workers == 0:
+        told.append(
+            f"The training process makes its batches itself, {units.seconds(wait_s)} for each step."
+        )
+    elif _handing_over(evidence, found) is not None:
+        ready = "" if steps is None else f" at {units.share(1 - steps)} of the steps"
+        told.append(
+            f"The next batch was ready{ready}, and taking it over took {units.seconds(hand_s)} of a mean"
+            " step."
+        )
+    elif steps is None:
+        told.append(f"The training waited {units.seconds(wait_s)} of a mean step for its batch.")
+    else:
+        told.append(
+            f"The next batch was not ready at {units.share(steps)} of the steps, and the training waited"
+            f" {units.seconds(wait_s)} of a mean step for it."
+        )
+    stalls = witnesses.stalls(evidence)
+    if stalls is not None:
+        told.append(
+            f"A tenth of the steps has {units.share(stalls.share)} of all waiting: single stalls of up to"
+            f" {units.seconds(stalls.longest_s)}, about every {stalls.every} steps, not a loader that is slow"
+            " throughout."
+        )
+    facts = evidence.loader
+    if facts is not None and facts.fetch_s is not None:
+        who = "A worker" if workers else "It"
+        cpu = facts.fetch_cpu_s
+        computed = "" if cpu is None else f", {units.seconds(cpu)} of it computing"
+        collated = (
+            f", and collates it in {units.seconds(facts.collate_s)}" if facts.collate_s else ""
+        )
+        told.append(f"{who} reads a batch in {units.seconds(facts.fetch_s)}{computed}{collated}.")
+        if workers and facts.busy_share is not None:
+            told.append(f"The workers are busy for {units.share(facts.busy_share)} of their time.")
+    if "contention" in parts:
+        also_s = per_step_s(evidence, found, found.seconds["contention"])
+        told.append(
+            f"The same work takes cores from the training for {units.seconds(also_s)} of a step more, which"
+            " go with it."
+        )
+    return told
+
+
+def _handing_over(evidence: Evidence, found: Attribution) -> float | None:
     """Part of getting batches that is handing them over, where it is most of it.
 
     Without workers nothing is handed over.
     """
-    share = evidence.transfer_share
-    workers = evidence.config.num_workers
-    return share if share is not None and share > MOSTLY and workers > 0 else None
+    whole_s = _wait_s(found)
+    share = found.seconds["transfer"] / whole_s if whole_s > 0 else 0.0
+    return share if share > MOSTLY and evidence.config.num_workers > 0 else None
 
 
-def _advice(evidence: Evidence) -> str:
-    if _handing_over(evidence) is not None:
+def _advice(evidence: Evidence, found: Attribution) -> str:
+    if _handing_over(evidence, found) is not None:
         return (
             "More workers will not help: batches were ready, and taking them over from a worker costs"
             " something for every tensor. Hand over fewer, larger ones: pack a batch's small tensors into"

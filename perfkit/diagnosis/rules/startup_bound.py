@@ -9,13 +9,14 @@ moderate and 15 % high (`periodic_bound`): both are time outside steps. Workers 
 from __future__ import annotations
 
 from perfkit import units
+from perfkit.diagnosis.attribution import attributed, once_s_of
 from perfkit.diagnosis.evidence import Evidence, severity
 from perfkit.document import Finding
 
 MODERATE_SHARE = 0.03
 HIGH_SHARE = 0.15
-ONCE = ("worker_start", "first_batch", "first_step")
-"""Costs that a run has once; they are spread over the epochs it is said to have."""
+MOSTLY = 0.5
+"""Starting workers is what the start of an epoch consists of from this part of it on."""
 
 
 def check(evidence: Evidence) -> Finding | None:
@@ -23,31 +24,78 @@ def check(evidence: Evidence) -> Finding | None:
 
     The first step counts with what it takes longer than a usual one.
     """
-    epoch_s, epochs = evidence.epoch_s, evidence.config.epochs
-    if epoch_s is None:
+    found = attributed(evidence)
+    if found is None:
         return None
-    each_s = evidence.row.epoch_parts_s.get("epoch_start")
-    each_s = None if each_s is None else max(0.0, each_s)
-    costs = evidence.row.startup_s
-    once_s = sum(costs.get(name, 0.0) for name in ONCE)
-    if "first_step" not in costs:
-        # of a single process it is not known what a warm cache would save
-        once_s += costs.get("first_step_cold", 0.0)
-    if each_s is None and not once_s:
-        return None
-    once_s = max(0.0, once_s - (evidence.step_s or 0.0))
-    start_s = (each_s or 0.0) + once_s / epochs
-    share = start_s / (epoch_s + once_s / epochs)
+    share = found.seconds["startup"] / found.epoch_s
     judged = severity(share, MODERATE_SHARE, HIGH_SHARE)
     if judged is None:
         return None
+    epochs = evidence.config.epochs
+    each_s = evidence.row.epoch_parts_s.get("epoch_start")
+    each_s = None if each_s is None else max(0.0, each_s)
+    once_s = once_s_of(evidence)
     return Finding(
         kind="startup_bound",
         severity=judged,
         share=share,
         message=f"Starting takes {units.share(share)} of an epoch: {_told(each_s, once_s, epochs)}.",
         try_next=_advice(evidence, each_s or 0.0, once_s / epochs),
+        stage=_stage(evidence, each_s or 0.0, once_s / epochs),
+        removable_s=found.removable_s["startup"],
+        evidence=tuple(_witnesses(evidence, each_s, once_s)),
     )
+
+
+def _restarts(evidence: Evidence) -> bool:
+    """Whether workers are started anew for every epoch."""
+    return evidence.config.num_workers > 0 and not evidence.config.persistent_workers
+
+
+def _first_step_s(evidence: Evidence) -> float:
+    costs = evidence.row.startup_s
+    return costs.get("first_step", costs.get("first_step_cold", 0.0))
+
+
+def _stage(evidence: Evidence, each_s: float, once_s: float) -> str:
+    """What of starting it is: `worker_start`, the `first_batch` of every epoch, or the `first_step`."""
+    costs = evidence.row.startup_s
+    if once_s > each_s:
+        known = {name: costs.get(name, 0.0) for name in ("worker_start", "first_batch")}
+        known["first_step"] = _first_step_s(evidence)
+        return max(known, key=lambda name: known[name])
+    if not _restarts(evidence):
+        return "first_batch"
+    if "worker_start" not in costs:
+        # where it was not seen by itself, starting processes is taken for the larger part
+        return "worker_start"
+    # a new worker's first batch takes longer than others because it is new: its imports, its open files
+    made_s = (evidence.loader.made_s if evidence.loader is not None else None) or 0.0
+    new_s = costs["worker_start"] + max(0.0, costs.get("first_batch", 0.0) - made_s)
+    return "worker_start" if new_s >= MOSTLY * each_s else "first_batch"
+
+
+def _witnesses(evidence: Evidence, each_s: float | None, once_s: float) -> list[str]:
+    told = []
+    if each_s:
+        again = (
+            ", workers being started anew each time"
+            if _restarts(evidence)
+            else "; workers stay from epoch to epoch"
+            if evidence.config.num_workers
+            else ""
+        )
+        told.append(
+            f"An epoch takes {units.seconds(each_s)} longer than its steps before it runs steadily{again}."
+        )
+    costs = evidence.row.startup_s
+    names = {"worker_start": "starting the workers", "first_batch": "the first batch"}
+    seen = [f"{what} {units.seconds(costs[n])}" for n, what in names.items() if costs.get(n)]
+    if (step_s := _first_step_s(evidence)) > 0:
+        seen.append(f"the first step {units.seconds(step_s)}")
+    if seen and once_s > 0:
+        told.append(f"When the run begins: {', '.join(seen)}.")
+    return told
 
 
 def _told(each_s: float | None, once_s: float, epochs: int) -> str:
@@ -65,6 +113,6 @@ def _advice(evidence: Evidence, each_s: float, once_s: float) -> str:
             "Compiling pays off in longer runs" if compiled else "A longer run spreads it further"
         )
         return f"{what}: --epochs N says how many epochs yours has."
-    if config.num_workers > 0 and not config.persistent_workers:
+    if _restarts(evidence):
         return "Add a row whose workers stay from epoch to epoch: --variant persistent_workers=1"
     return "Make epochs longer: several passes over the data count as one where nothing is done between."

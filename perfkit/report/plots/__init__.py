@@ -5,11 +5,24 @@ Told apart by hatch, position and word as well as by colour; a value that is mis
 
 from __future__ import annotations
 
-from perfkit.report.plots import _page, epoch_time, memory, phases, step_times
+from typing import Any
+
+from perfkit.document import Document
+from perfkit.report.plots import (
+    _page,
+    epoch_breakdown,
+    epoch_time,
+    memory,
+    phases,
+    remedies,
+    step_times,
+)
 from perfkit.report.runs import Picture, Pictures, Run
 
 PLOTS = (epoch_time, memory, phases, step_times)
 """In the order of reading. Each has a `NAME`, a `TITLE` and `draw(document, study)`."""
+OF_A_DIAGNOSIS = (epoch_breakdown, remedies, phases, step_times)
+"""Likewise; it has one row, and a bar of a single number says no more than the number."""
 
 
 def draw(run: Run, prefix: str) -> Pictures:
@@ -19,7 +32,7 @@ def draw(run: Run, prefix: str) -> Pictures:
         prefix: what the file names begin with.
     """
     drawn, left_out = [], []
-    for plot in PLOTS:
+    for plot in _of(run.document):
         drawing = plot.draw(run.document, run.study)
         if isinstance(drawing, _page.Absent):
             left_out.append((plot.TITLE, drawing.reason))
@@ -33,3 +46,7 @@ def draw(run: Run, prefix: str) -> Pictures:
             )
         )
     return Pictures(drawn=tuple(drawn), left_out=tuple(left_out))
+
+
+def _of(document: Document) -> tuple[Any, ...]:
+    return PLOTS if document.diagnosis is None else OF_A_DIAGNOSIS

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -81,11 +82,37 @@ def bar_page(
         bars: how many lie below each other in a row.
         legend_lines: room below the title.
     """
-    names = [_text.beside(plain(row.key), value) for row, value in zip(rows, values, strict=True)]
-    slots, at_in = [], 0.06
-    for row, lines in zip(rows, names, strict=True):
+    figure, axes, places = lanes(
+        [row.key for row in rows],
+        values,
+        title=title,
+        axis=axis,
+        bars=bars,
+        legend_lines=legend_lines,
+    )
+    return figure, axes, [Slot(row, *place) for row, place in zip(rows, places, strict=True)]
+
+
+def lanes(
+    names: Sequence[str],
+    values: Sequence[str],
+    *,
+    title: str,
+    axis: str,
+    bars: int = 1,
+    legend_lines: int = 0,
+) -> tuple[Figure, Axes, list[tuple[float, float]]]:
+    """Lay out a page likewise for things with any names.
+
+    Returns:
+        the page, its axes, and of each name the baseline of its text and the middle of its bars, inches from
+        the top.
+    """
+    told = [_text.beside(plain(name), value) for name, value in zip(names, values, strict=True)]
+    places, at_in = [], 0.06
+    for lines in told:
         text_in = at_in + LINE_IN * len(lines)
-        slots.append(Slot(row, text_in, text_in + 0.06 + BAR_IN * bars / 2))
+        places.append((text_in, text_in + 0.06 + BAR_IN * bars / 2))
         at_in = text_in + 0.06 + BAR_IN * bars + GAP_IN
     top_in, bottom_in = TITLE_IN + LINE_IN * 1.15 * legend_lines, BOTTOM_IN
     figure = new_figure(top_in + at_in + bottom_in, title)
@@ -93,11 +120,11 @@ def bar_page(
     axes.set_ylim(at_in, 0)
     axes.set_yticks([])
     axes.set_xlabel(axis, fontsize=TEXT_PT)
-    for slot, lines, value in zip(slots, names, values, strict=True):
+    for (text_in, _), lines, value in zip(places, told, values, strict=True):
         for number, line in enumerate(lines, start=1 - len(lines)):
-            write(axes, 0, slot.text_in + LINE_IN * number, line, weight="bold")
-        write(axes, 1, slot.text_in, value, align="right")
-    return figure, axes, slots
+            write(axes, 0, text_in + LINE_IN * number, line, weight="bold")
+        write(axes, 1, text_in, value, align="right")
+    return figure, axes, places
 
 
 def new_figure(height_in: float, title: str) -> Figure:
@@ -170,9 +197,14 @@ def legend(figure: Figure, looks: Sequence[tuple[str, str, str]], *, columns: in
         Patch(facecolor=color, edgecolor="white", hatch=hatch, linewidth=0, label=name)
         for name, color, hatch in looks
     ]
+    legend_of(figure, patches, columns=columns)
+
+
+def legend_of(figure: Figure, handles: Sequence[Artist], *, columns: int) -> None:
+    """Name any labelled things below the title, row by row from left to right."""
     height_in = figure.get_size_inches()[1]
     # matplotlib fills columns first
-    ordered = [patch for column in range(columns) for patch in patches[column::columns]]
+    ordered = [one for column in range(columns) for one in handles[column::columns]]
     figure.legend(
         handles=ordered,
         loc="upper left",

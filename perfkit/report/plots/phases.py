@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from perfkit import units
 from perfkit.document import Document, Row
 from perfkit.report.phases import clock_of, clocks, explanation, in_order, on_clock, title
-from perfkit.report.plots import _page
+from perfkit.report.plots import _page, _stack
 from perfkit.report.plots._page import Absent, Drawing, Slot
 from perfkit.runfolder import StudyFolder
 
@@ -23,8 +23,6 @@ _LOOKS = {
     "other": ("#CCCCCC", ""),
 }
 _ELSE = (_page.PURPLE, "++++")
-_LEAST_LABELLED = 0.075
-"""Part of the page's width from which on a phase has room for its share."""
 _TINY = 0.005
 """Part of the longest step below which a phase cannot be seen, and is left to the table."""
 
@@ -52,7 +50,7 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
     axes.set_xlim(0, 1.01 * longest / unit[0])
     for slot in slots:
         if slot.row.phases_s:
-            _stack(axes, slot, seen, unit[0], longest)
+            _draw(axes, slot, seen, unit[0], longest)
         else:
             _page.not_drawn(axes, slot)
     _page.legend(
@@ -63,35 +61,11 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
     return Drawing(figure, _caption(document))
 
 
-def _stack(axes: Axes, slot: Slot, names: list[str], scale: float, longest: float) -> None:
-    total, left = sum(slot.row.phases_s.values()), 0.0
-    for name in names:
-        value = slot.row.phases_s.get(name, 0.0)
-        if value <= 0:
-            continue
-        color, hatch = _LOOKS.get(name, _ELSE)
-        axes.barh(
-            slot.bar_in,
-            value / scale,
-            left=left / scale,
-            height=_page.BAR_IN,
-            color=color,
-            edgecolor="white",
-            hatch=hatch,
-            linewidth=0.8,
-        )
-        if value >= _LEAST_LABELLED * longest:
-            axes.text(
-                (left + value / 2) / scale,
-                slot.bar_in,
-                units.share(value / total),
-                ha="center",
-                va="center_baseline",
-                fontsize=_page.SMALL_PT,
-                color="black",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.2, "alpha": 0.9},
-            )
-        left += value
+def _draw(axes: Axes, slot: Slot, names: list[str], scale: float, longest: float) -> None:
+    parts = {name: slot.row.phases_s.get(name, 0.0) for name in names}
+    total = sum(slot.row.phases_s.values())
+    looks = {name: _LOOKS.get(name, _ELSE) for name in names}
+    _stack.draw(axes, slot.bar_in, parts, looks, scale=scale, total=total, longest=longest)
 
 
 def _value(row: Row, unit: units.Unit, *, differ: bool) -> str:

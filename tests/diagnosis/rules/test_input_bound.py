@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from evidences import CONFIG, evidence
+from evidences import CONFIG, blocks, evidence
 
 from perfkit.config import RunConfig
 from perfkit.diagnosis.rules.input_bound import HIGH_SHARE, IN_MEMORY_S, MODERATE_SHARE, check
@@ -33,11 +33,13 @@ def test_share_is_of_the_epoch() -> None:
     assert found is not None and found.share == pytest.approx(0.15)
 
 
-@pytest.mark.parametrize("missing", ["exposed_wait_s", "phases_s", "epoch_parts_s"])
+@pytest.mark.parametrize("missing", ["exposed_wait_s", "epoch_parts_s"])
 def test_abstains_without_its_signal(missing: str) -> None:
-    """Without the wait, the step or the epoch there is nothing to say."""
+    """Without the wait, its phase included, or the epoch there is nothing to say."""
     value = None if missing == "exposed_wait_s" else {}
-    assert check(evidence(**({"exposed_wait_s": 0.05} | {missing: value}))) is None
+    given = {"exposed_wait_s": 0.05, "phases_s": {"forward": 0.05}}
+    assert check(evidence(**given)) is not None
+    assert check(evidence(**(given | {missing: value}))) is None
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_without_workers_nothing_is_handed_over() -> None:
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_samples_from_memory_are_fetched_at_once(workers: int) -> None:
     """1024 rows of a table drawn one by one, 3 µs each: nobody is told to add workers."""
-    config = replace(CONFIG, num_workers=workers, batch_size=1024)
+    config = replace(CONFIG, num_workers=workers, batch_size=1024, num_samples=102_400)
     loader = {"fetch_s": 2.2e-3, "fetch_cpu_s": 2.2e-3, "collate_s": 0.9e-3}
     found = check(evidence(config, 16, exposed_wait_s=0.05, loader=loader))
     assert found is not None
@@ -102,8 +104,111 @@ def test_samples_from_memory_are_fetched_at_once(workers: int) -> None:
 
 def test_samples_that_cost_something_call_for_workers() -> None:
     """The threshold is per sample: just above it a sample may be read and decoded."""
-    config = replace(CONFIG, num_workers=0, batch_size=10)
+    config = replace(CONFIG, num_workers=0, batch_size=10, num_samples=1000)
     below = check(evidence(config, exposed_wait_s=0.05, loader={"fetch_s": 9.9 * IN_MEMORY_S}))
     above = check(evidence(config, exposed_wait_s=0.05, loader={"fetch_s": 10.1 * IN_MEMORY_S}))
     assert below is not None and "__getitems__" in below.try_next
     assert above is not None and above.try_next.endswith("--variant num_workers=1")
+
+
+SLOW = {"fetch_s": 0.06, "fetch_cpu_s": 0.01, "collate_s": 0.02, "collate_cpu_s": 0.02}
+WAITS = {"exposed_wait_s": 0.05, "not_ready_share": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("loader", "stage"),
+    [
+        (SLOW, "storage"),
+        (SLOW | {"fetch_cpu_s": 0.05}, "decode"),
+        (SLOW | {"collate_s": 0.1}, "collate"),
+        # what a thread computed was not seen: fetching is taken for computing
+        ({"fetch_s": 0.06}, "decode"),
+        ({"busy_share": 0.5}, None),
+    ],
+)
+def test_the_stage_is_the_largest(loader: dict[str, float], stage: str | None) -> None:
+    """Blocked in fetching, computing in it, or collating."""
+    found = check(evidence(replace(CONFIG, num_workers=2), 8, loader=loader, **WAITS))
+    assert found is not None and found.stage == stage
+
+
+def test_waiting_for_a_core_is_not_storage() -> None:
+    """Eight workers on two cores: most of the time each of them waits for its turn to decode."""
+    loader = {"fetch_s": 0.1, "fetch_cpu_s": 0.02, "collate_s": 0.01, "collate_cpu_s": 0.002}
+    loader["busy_share"] = 1.0
+    config = replace(CONFIG, num_workers=8)
+    queued = check(evidence(config, 2, loader=loader, **WAITS))
+    alone = check(evidence(config, 16, loader=loader, **WAITS))
+    assert queued is not None and alone is not None
+    assert (queued.stage, alone.stage) == ("decode", "storage")
+    assert (queued.flags, alone.flags) == ((), ("too_few_workers",))
+
+
+@pytest.mark.parametrize(
+    ("workers", "cores", "loader", "flags"),
+    [
+        (2, 8, SLOW | {"busy_share": 0.9}, ("too_few_workers",)),
+        (2, 8, SLOW | {"busy_share": 0.89}, ()),
+        # blocked workers need no cores
+        (2, 2, SLOW | {"busy_share": 1.0}, ("too_few_workers",)),
+        (2, 3, {"fetch_s": 0.06, "busy_share": 1.0}, ()),
+        (2, 4, {"fetch_s": 0.06, "busy_share": 1.0}, ("too_few_workers",)),
+        (2, 8, SLOW, ()),
+        (0, 4, {"fetch_s": 0.06}, ("too_few_workers",)),
+        (0, 4, {"fetch_s": 16 * 0.9 * IN_MEMORY_S}, ()),
+    ],
+)
+def test_too_few_workers(
+    workers: int, cores: int, loader: dict[str, float], flags: tuple[str, ...]
+) -> None:
+    """They have no rest, and there is room for more."""
+    found = check(evidence(replace(CONFIG, num_workers=workers), cores, loader=loader, **WAITS))
+    assert found is not None and found.flags == flags
+
+
+def test_single_stalls_are_told_from_a_slow_loader() -> None:
+    """0.6 s every tenth step, beside 1 ms in the others, and the same sum spread over all."""
+    config = replace(CONFIG, num_workers=2)
+    row = {"epoch_parts_s": {"steps": 10.0}, "loader": {"fetch_s": 0.01}}
+    stall, even = (0.6, *(0.001,) * 9), (0.0609,) * 10
+    found, spread = (
+        check(
+            replace(
+                evidence(config, 8, **row),
+                stretches=tuple(blocks("real", 0.1, waits=waits, ready=0)),
+            )
+        )
+        for waits in (stall, even)
+    )
+    assert found is not None and spread is not None
+    assert found.share == pytest.approx(0.609) == spread.share
+    assert (found.flags, spread.flags) == (("stalls",), ())
+    assert found.evidence[:2] == (
+        "The next batch was not ready at 100 % of the steps, and the training waited 60.9 ms of a mean step"
+        " for it.",
+        "A tenth of the steps has 99 % of all waiting: single stalls of up to 600 ms, about every 10 steps,"
+        " not a loader that is slow throughout.",
+    )
+
+
+def test_what_decoding_costs_besides_goes_with_it() -> None:
+    """30 ms of waiting, and 20 ms that the same work takes from the training; storage takes none."""
+    config = replace(CONFIG, num_workers=2)
+    decodes, reads = (
+        check(
+            evidence(
+                config,
+                8,
+                phases_s={"waiting": 0.03, "forward": 0.07},
+                exposed_wait_s=0.03,
+                run_delay_s=0.02,
+                loader={"fetch_s": 0.06, "fetch_cpu_s": cpu_s},
+            )
+        )
+        for cpu_s in (0.06, 0.001)
+    )
+    assert decodes is not None and decodes.removable_s is not None
+    assert (decodes.share, decodes.removable_s.value) == pytest.approx((0.3, 5.0))
+    assert "takes cores from the training for 20.0 ms of a step more" in decodes.evidence[-1]
+    assert reads is not None and reads.removable_s is not None
+    assert reads.removable_s.value == pytest.approx(3.0)

@@ -61,3 +61,15 @@ def test_does_not_halve_never() -> None:
     given = evidence(replace(CONFIG, metrics_every=0), epoch_parts_s=parts(0.3, "metrics"))
     found = check(given)
     assert found is not None and "metrics_every" not in found.try_next
+
+
+def test_the_stage_is_the_largest_and_each_is_told() -> None:
+    """0.3 s of an average epoch are 3 s every ten."""
+    given = evidence(epoch_parts_s={"steps": 9.0, "metrics": 0.3, "evaluation": 0.7})
+    found = check(given)
+    assert found is not None and found.stage == "evaluation"
+    assert found.removable_s is not None and found.removable_s.value == pytest.approx(1.0)
+    assert found.evidence == (
+        "Evaluation takes 700 ms of an average epoch.",
+        "One run of metrics takes 3.00 s, every 10 epochs: 300 ms of an average one.",
+    )

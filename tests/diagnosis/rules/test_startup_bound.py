@@ -77,3 +77,48 @@ def test_a_single_cold_start_counts_as_it_is() -> None:
     warm = check(evidence(startup_s=cold | {"first_step": 0.1}))
     assert alone is not None and alone == later
     assert warm is None
+
+
+RESTARTS = replace(CONFIG, num_workers=2, persistent_workers=False)
+
+
+@pytest.mark.parametrize(
+    ("config", "once", "stage"),
+    [
+        (RESTARTS, {"worker_start": 1.5, "first_batch": 0.5}, "worker_start"),
+        # what a new worker takes longer for its first batch is its start, too
+        (RESTARTS, {"worker_start": 0.1, "first_batch": 1.5}, "worker_start"),
+        (RESTARTS, {"worker_start": 0.1, "first_batch": 0.8}, "first_batch"),
+        (RESTARTS, {}, "worker_start"),
+        (replace(CONFIG, num_workers=2), {"worker_start": 1.5}, "first_batch"),
+        (replace(CONFIG, num_workers=0), {}, "first_batch"),
+        (replace(CONFIG, epochs=2), {"worker_start": 1.0, "first_step": 40.0}, "first_step"),
+        (replace(CONFIG, epochs=2), {"worker_start": 40.0, "first_step": 1.0}, "worker_start"),
+        (replace(CONFIG, epochs=2), {"first_batch": 40.0, "first_step_cold": 1.0}, "first_batch"),
+    ],
+)
+def test_the_stages_are_told_apart(config: RunConfig, once: dict[str, float], stage: str) -> None:
+    """Workers started anew, a slow first batch of every epoch, and what a run spends once."""
+    found = check(evidence(config, epoch_parts_s=parts(0.2), startup_s=once))
+    assert found is not None and found.stage == stage
+    assert found.removable_s is not None and found.removable_s.low is None
+
+
+def test_a_batch_that_is_slow_anyway_is_no_start() -> None:
+    """1.4 of the 1.5 s of the first batch are what any batch takes."""
+    once = {"worker_start": 0.1, "first_batch": 1.5}
+    loader = {"fetch_s": 1.4}
+    found = check(evidence(RESTARTS, epoch_parts_s=parts(0.2), startup_s=once, loader=loader))
+    assert found is not None and found.stage == "first_batch"
+
+
+def test_what_was_seen_is_told() -> None:
+    """Each start by itself."""
+    once = {"worker_start": 1.5, "first_batch": 0.5, "first_step": 0.1}
+    found = check(evidence(RESTARTS, epoch_parts_s=parts(0.2), startup_s=once))
+    assert found is not None
+    assert found.evidence == (
+        "An epoch takes 2.00 s longer than its steps before it runs steadily, workers being started anew each"
+        " time.",
+        "When the run begins: starting the workers 1.50 s, the first batch 500 ms, the first step 100 ms.",
+    )

@@ -1,0 +1,47 @@
+"""What rules and judge compute and say alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from perfkit import units
+from perfkit.diagnosis.evidence import Attribution
+from perfkit.stats import Interval
+
+
+def is_sure(interval: Interval | None) -> bool:
+    """Whether an interval lies above nothing; one without bounds is taken by its value."""
+    if interval is None:
+        return False
+    return (interval.value if interval.low is None else interval.low) > 0
+
+
+def together(found: Attribution, parts: Iterable[str]) -> Interval | None:
+    """Return what an epoch saves without several parts; None where none of them is known.
+
+    The parts are measured apart: half-widths add up as their squares do.
+    """
+    known = [found.removable_s[part] for part in parts if part in found.removable_s]
+    if not known:
+        return None
+    value = min(sum(one.value for one in known), found.epoch_s)
+    lows = [one.value - one.low for one in known if one.low is not None]
+    highs = [one.high - one.value for one in known if one.high is not None]
+    if not lows:
+        return Interval(value)
+    low, high = value - math.hypot(*lows), value + math.hypot(*highs)
+    return Interval(value, max(0.0, low), min(high, found.epoch_s))
+
+
+def with_spread(interval: Interval) -> str:
+    """Return seconds with half the width of their interval: `23.0 ± 1.2 ms`."""
+    unit = units.time_unit([interval.value])
+    half = interval.half_width
+    scaled = None if half is None else half / unit[0]
+    return f"{units.with_error(interval.value / unit[0], scaled)} {unit[1]}"
+
+
+def workers(count: int) -> str:
+    """Return `1 worker`, `2 workers`."""
+    return f"{count} worker{'' if count == 1 else 's'}"

@@ -1,0 +1,153 @@
+"""What an epoch was measured to cost, cause by cause, as the pipeline model (`predict.py`) starts from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from perfkit.diagnosis.evidence import Attribution, Evidence, LoaderFacts
+from perfkit.stats import Interval
+
+End = Literal["value", "low", "high"]
+"""Which end of the intervals of what is removable."""
+_OF_A_STEP = (
+    "waiting", "transfer", "h2d", "host_launch", "sync", "communication", "contention",
+)  # fmt: skip
+_OUTSIDE = ("periodic", "eval", "startup", "other")
+_NOT_PERIODIC = ("steps", "partial_batch", "epoch_start", "evaluation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """Something done between epochs."""
+
+    run_s: float = 0.0
+    every: int = 1
+    """Epochs from one run to the next."""
+
+    @property
+    def epoch_s(self) -> float:
+        """Seconds of an average epoch."""
+        return self.run_s / self.every
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A mean step: what is removable of each cause, and `fixed`, which is not. Seconds."""
+
+    whole_s: float
+    parts_s: Mapping[str, float]
+
+    def __getitem__(self, part: str) -> float:
+        return self.parts_s[part]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Between:
+    """What is outside of steps."""
+
+    evaluation: Work
+    periodic: Mapping[str, Work] = field(default_factory=dict)
+    start_s: float = 0.0
+    """Of each epoch."""
+    once_s: float = 0.0
+    """Of a run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Production:
+    """What one worker does for one batch, seconds."""
+
+    blocked_s: float = 0.0
+    cpu_s: float = 0.0
+    aside_s: float = 0.0
+    """CPU seconds of its other threads."""
+
+
+def batches(evidence: Evidence, found: Attribution) -> float:
+    """Return the batches of an epoch; a partial one counts by its samples."""
+    config = evidence.config
+    share = config.partial_batch / config.batch_size
+    return found.steps + (share if "partial_batch" in evidence.row.epoch_parts_s else 0.0)
+
+
+def removable_s(found: Attribution, part: str, end: End = "value") -> float:
+    """Return what an epoch would save without a cause: one end of its interval, else what it takes."""
+    interval = found.removable_s.get(part)
+    return max(0.0, found.seconds.get(part, 0.0) if interval is None else at(interval, end))
+
+
+def at(interval: Interval, end: End) -> float:
+    """Return one end of an interval; its value where it has none."""
+    bound = {"value": None, "low": interval.low, "high": interval.high}[end]
+    return interval.value if bound is None else bound
+
+
+def mean_step(found: Attribution, count: float, end: End) -> Step:
+    """Return a mean step of an epoch of `count` batches."""
+    whole_s = max(0.0, found.epoch_s - sum(found.seconds.get(part, 0.0) for part in _OUTSIDE))
+    parts = {part: removable_s(found, part, end) for part in _OF_A_STEP}
+    # the high ends of several causes may be more than there is
+    total = sum(parts.values())
+    scale = min(1.0, whole_s / total) / count if total > 0 else 0.0
+    parts = {part: seconds * scale for part, seconds in parts.items()}
+    left_s = max(0.0, whole_s / count - sum(parts.values()))
+    compute_s = min(left_s, found.seconds.get("compute", 0.0) / count)
+    parts |= {"compute": compute_s, "fixed": left_s - compute_s}
+    return Step(whole_s=whole_s / count, parts_s=parts)
+
+
+def update_share(evidence: Evidence) -> float:
+    """Return the optimizer's part of forward, backward and update."""
+    phases = evidence.row.phases_s
+    known = sum(phases.get(name, 0.0) for name in ("forward", "backward", "optimizer"))
+    return phases.get("optimizer", 0.0) / known if known > 0 else 0.0
+
+
+def periodic_parts_s(evidence: Evidence) -> dict[str, float]:
+    """Return seconds of an average epoch by periodic task."""
+    parts = evidence.row.epoch_parts_s
+    return {n: s for n, s in parts.items() if n not in _NOT_PERIODIC and s > 0}
+
+
+def between(evidence: Evidence, found: Attribution, end: End) -> Between:
+    """Return what is outside of steps: the shares are the forecast's, the sums the attribution's."""
+    config = evidence.config
+    often = {"metrics": config.metrics_every, "visualisation": config.viz_every}
+    tasks = periodic_parts_s(evidence)
+    periodic_s, total = removable_s(found, "periodic", end), sum(tasks.values())
+    scale = periodic_s / total if total > 0 else 0.0
+    startup_s = removable_s(found, "startup", end)
+    whole_s = max(startup_s, found.seconds.get("startup", 0.0))
+    each = min(whole_s, max(0.0, evidence.row.epoch_parts_s.get("epoch_start", 0.0)))
+    each_s = startup_s * each / whole_s if whole_s > 0 else 0.0
+    periodic = {}
+    for name, seconds in (tasks or {"periodic": periodic_s}).items():
+        every = max(1, often.get(name, 1))
+        average_s = seconds * scale if tasks else seconds
+        periodic[name] = Work(run_s=average_s * every, every=every)
+    return Between(
+        evaluation=Work(run_s=removable_s(found, "eval", end)),
+        periodic=periodic,
+        start_s=each_s,
+        once_s=(startup_s - each_s) * config.epochs,
+    )
+
+
+def production(facts: LoaderFacts | None) -> Production:
+    """Return what a worker does for a batch; nothing where it was not seen."""
+    if facts is None or facts.made_s is None:
+        return Production()
+    fetch_s, collate_s = facts.fetch_s or 0.0, facts.collate_s or 0.0
+    # what was not told apart counts as computing: it is what cores run out for
+    fetch_cpu_s = fetch_s if facts.fetch_cpu_s is None else min(fetch_s, facts.fetch_cpu_s)
+    collate_cpu_s = (
+        collate_s if facts.collate_cpu_s is None else min(collate_s, facts.collate_cpu_s)
+    )
+    cpu_s = fetch_cpu_s + collate_cpu_s
+    return Production(
+        blocked_s=fetch_s + collate_s - cpu_s + (facts.handover_s or 0.0),
+        cpu_s=cpu_s,
+        aside_s=facts.serialise_cpu_s or 0.0,
+    )

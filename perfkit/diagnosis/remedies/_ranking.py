@@ -1,0 +1,133 @@
+"""Asking every remedy there is, and ranking what they save."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from perfkit import discovery
+from perfkit.diagnosis import measured
+from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.predict import Effect, Pipeline, predict
+from perfkit.diagnosis.remedies._command import command
+from perfkit.diagnosis.remedies._contract import Proposal
+from perfkit.document import Remedy
+from perfkit.errors import UsageError
+from perfkit.stats import EFFECT, Interval
+
+if TYPE_CHECKING:
+    from perfkit.diagnosis.judge import Judgement
+
+
+def remedies(
+    evidence: Evidence, judgement: Judgement, trials: Mapping[str, Interval] | None = None
+) -> tuple[Remedy, ...]:
+    """Return what is predicted to save at least 1 % of an epoch, most seconds at the low end first.
+
+    Those that change the training's result follow after the others. Where a saving has no interval its value
+    stands for the low end. There is none where nothing was concluded: what was measured there is not to be
+    trusted.
+
+    Args:
+        trials: by variant, how many times faster a step with its batches there was in a short trial; it
+            takes the place of a bound.
+
+    Raises:
+        UsageError: a remedy breaks the contract; the message names it.
+    """
+    found = [
+        remedy
+        for name, proposal in proposals(evidence, judgement, trials or {}).items()
+        if (remedy := _remedy(name, evidence, proposal)) is not None
+    ]
+    return tuple(sorted(found, key=_rank))
+
+
+def proposals(
+    evidence: Evidence, judgement: Judgement, trials: Mapping[str, Interval] | None = None
+) -> dict[str, Proposal]:
+    """Return every proposal by name, those tried already as they came out. For raises see `remedies`."""
+    if evidence.attribution is None or judgement.primary == "inconclusive":
+        return {}
+    found = {}
+    for name in discovery.names("remedies"):
+        proposal = _ask(name, evidence, judgement)
+        if proposal is not None:
+            found[name] = _tried(proposal, trials or {})
+    return found
+
+
+def _ask(name: str, evidence: Evidence, judgement: Judgement) -> Proposal | None:
+    remedy = discovery.load("remedies", name)
+    propose = getattr(remedy, "propose", None)
+    if propose is None:
+        raise UsageError(
+            f"remedy {name}: {remedy.__file__} has no function propose(evidence, judgement)"
+        )
+    try:
+        proposal = propose(evidence, judgement)
+    except Exception as error:
+        raise UsageError(
+            f"remedy {name} failed: {type(error).__name__}: {error}",
+            hint=f"mend {remedy.__file__}; what was measured is kept",
+        ) from error
+    if proposal is not None and not isinstance(proposal, Proposal):
+        raise UsageError(
+            f"remedy {name}: propose() should return a Proposal or None, not {proposal!r}"
+        )
+    return proposal
+
+
+def _tried(proposal: Proposal, trials: Mapping[str, Interval]) -> Proposal:
+    trial = trials.get(proposal.variant or "")
+    if trial is None or proposal.basis != "bound":
+        return proposal
+    return replace(proposal, basis="trialled", effect=_steps_faster(trial))
+
+
+def _steps_faster(trial: Interval) -> Effect:
+    """The training side without the loader by the factor of a trial, each end with its own."""
+
+    def effect(pipeline: Pipeline) -> Pipeline:
+        left = 1 / measured.at(trial, pipeline.end)
+        return replace(
+            pipeline,
+            compute_s=pipeline.compute_s * left,
+            update_s=pipeline.update_s * left,
+            h2d_s=pipeline.h2d_s * left,
+            host_launch_s=pipeline.host_launch_s * left,
+            sync_s=pipeline.sync_s * left,
+            communication_s=pipeline.communication_s * left,
+            fixed_s=pipeline.fixed_s * left,
+        )
+
+    return effect
+
+
+def _remedy(name: str, evidence: Evidence, proposal: Proposal) -> Remedy | None:
+    """Return the remedy with its figures; None where it saves less than is ever called an effect."""
+    bound = proposal.basis == "bound"
+    effects = () if bound else (proposal.effect,)
+    predicted = predict(evidence, effects, (proposal.effect,) if bound else ())
+    if predicted is None or predicted.speedup.value < 1 + EFFECT:
+        return None
+    return Remedy(
+        name=name,
+        basis=proposal.basis,
+        variant=proposal.variant,
+        why=proposal.why,
+        risk=proposal.risk,
+        command=command(evidence, proposal),
+        predicted_speedup=predicted.speedup,
+        saves_s=predicted.saves_s,
+        snippet=proposal.snippet,
+        changes_training=proposal.changes_training,
+    )
+
+
+def _rank(remedy: Remedy) -> tuple[bool, float, float, str]:
+    saves = remedy.saves_s
+    assert saves is not None
+    low = saves.value if saves.low is None else saves.low
+    return remedy.changes_training, -low, -saves.value, remedy.name

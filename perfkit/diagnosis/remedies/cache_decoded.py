@@ -1,0 +1,60 @@
+"""Decoded samples kept in memory, or stored as arrays: they are read and decoded once and not every epoch.
+
+What is left of a batch is collating it and whatever is drawn anew each time; how much that is, is seen
+only when it runs, so that the gain is a bound: fetching at nothing. Sources as in `num_workers`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perfkit import units
+from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.predict import Pipeline
+from perfkit.diagnosis.remedies import _seen
+from perfkit.diagnosis.remedies._contract import Proposal
+
+if TYPE_CHECKING:
+    from perfkit.diagnosis.judge import Judgement
+
+STAGES = ("storage", "decode")
+SNIPPET = """\
+class Cached(torch.utils.data.Dataset):
+    def __init__(self, decoded, augment):
+        # decode everything once, before the workers start: they share the memory
+        self.samples = [decoded[index] for index in range(len(decoded))]
+        self.augment = augment
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        image, label = self.samples[index]
+        return self.augment(image), label
+"""
+
+
+def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
+    """Return it where batches are waited for and reading or decoding is the stage."""
+    stage = _seen.stage(judgement)
+    if stage not in STAGES or _seen.share(evidence, "waiting") < _seen.INPUT_SHARE:
+        return None
+    facts = evidence.loader
+    if facts is None or facts.made_s is None or facts.fetch_s is None or facts.made_s <= 0:
+        return None
+    left = 1 - facts.fetch_s / facts.made_s
+
+    def effect(pipeline: Pipeline) -> Pipeline:
+        cpu_s = min(pipeline.cpu_s, left * pipeline.production_s)
+        return pipeline.produces(blocked_s=0.0, cpu_s=cpu_s)
+
+    doing = "reading" if stage == "storage" else "decoding"
+    return Proposal(
+        why=f"A batch takes {units.seconds(facts.fetch_s)} of {doing}, again in every epoch, and batches are"
+        f" waited for {_seen.takes(evidence, 'waiting')}.",
+        risk="All decoded samples have to fit into memory or onto a fast disk;"
+        " the training stays the same as long as random augmentation stays outside of the cache.",
+        snippet=SNIPPET,
+        effect=effect,
+        basis="bound",
+    )

@@ -1,0 +1,171 @@
+"""Remedies in words: what each is called, what it is predicted to gain and how that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from perfkit import units
+from perfkit.document import Basis, Remedy
+from perfkit.report.columns import plain
+from perfkit.report.diagnose import figures
+from perfkit.report.diagnose.kinds import title
+from perfkit.stats import Interval
+
+BASES: dict[Basis, str] = {
+    "arithmetic": "calculated",
+    "trialled": "tried briefly",
+    "bound": "at most",
+}
+EXPLAINED = {
+    "calculated": "from the measured parts of an epoch",
+    "tried briefly": "from those and a trial of some seconds",
+    "at most": "no more than that, and perhaps nothing",
+}
+MISSED = "missed"
+_HIT_WITHIN = 0.1
+"""A prediction without an interval hits what was measured so close to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """A remedy's line; what is not known is a dash."""
+
+    name: str
+    predicted: str
+    measured: str
+    saves: str
+    basis: str
+
+
+def ordered(remedies: Sequence[Remedy]) -> tuple[list[Remedy], list[Remedy]]:
+    """Return the remedies that leave the training as it is, and those that change what comes out of it."""
+    kept = [one for one in remedies if not one.changes_training]
+    return kept, [one for one in remedies if one.changes_training]
+
+
+def best(remedies: Sequence[Remedy]) -> Remedy | None:
+    """Return the remedy to try first: one that leaves the training as it is, if there is any.
+
+    Of those that have run it is the one that gained most, and none that was shown to gain nothing.
+    """
+    kept, changing = ordered([one for one in remedies if not _useless(one)])
+    run = [one for one in kept if one.measured_speedup is not None]
+    if run:
+        return max(run, key=lambda one: _ends(one.measured_speedup)[0])
+    return next(iter([*kept, *changing]), None)
+
+
+def name_of(remedy: Remedy) -> str:
+    """Return what a remedy is called: its variant, else its name."""
+    if remedy.variant is None:
+        return title(remedy.name)
+    variant = plain(remedy.variant)
+    named = plain(remedy.name)
+    return variant if named in variant else f"{title(named)}: {variant}"
+
+
+def gain(remedy: Remedy, unit: units.Unit) -> Gain:
+    """Return what is known of a remedy, its seconds in a unit."""
+    return Gain(
+        name=name_of(remedy),
+        predicted=predicted(remedy),
+        measured=measured(remedy),
+        saves=saves(remedy, unit),
+        basis=_basis(remedy),
+    )
+
+
+def predicted(remedy: Remedy) -> str:
+    """Return the predicted speed-up of an epoch; of a bound only its upper end says anything."""
+    found = remedy.predicted_speedup
+    if found is None:
+        return units.MISSING
+    if remedy.basis == "bound":
+        return f"up to {units.ratio(found.value if found.high is None else found.high)}"
+    return _ratio(found)
+
+
+def measured(remedy: Remedy) -> str:
+    """Return the measured speed-up and whether it is what was predicted; a dash before it has run."""
+    found = remedy.measured_speedup
+    if found is None:
+        return units.MISSING
+    return ", ".join(part for part in (_ratio(found), verified(remedy)) if part)
+
+
+def verified(remedy: Remedy) -> str:
+    """Say whether what was measured is what was predicted: their intervals meet, or it is a miss."""
+    told, came = remedy.predicted_speedup, remedy.measured_speedup
+    if told is None or came is None:
+        return ""
+    low, high = _ends(came)
+    if told.low is None or told.high is None:
+        meets = abs(came.value / told.value - 1) <= _HIT_WITHIN if told.value else False
+        meets = meets or low <= told.value <= high
+        below = came.value < told.value
+    else:
+        meets, below = low <= told.high and told.low <= high, high < told.low
+    if meets:
+        return "within the bound" if remedy.basis == "bound" else "as predicted"
+    return f"{MISSED}: {'less' if below else 'more'} than predicted"
+
+
+def saves(remedy: Remedy, unit: units.Unit) -> str:
+    """Return the seconds of an epoch that a remedy is predicted to save."""
+    found = remedy.saves_s
+    if found is None:
+        return units.MISSING
+    if remedy.basis == "bound":
+        most = found.value if found.high is None else found.high
+        return f"up to {figures.span(Interval(most), unit)}"
+    return figures.span(found, unit)
+
+
+def sentence(remedy: Remedy, unit: units.Unit) -> str:
+    """Return a remedy with its gain on a line: `num_workers=5: 1.83× [1.61–2.05], saves 12.3 s an epoch`."""
+    line = gain(remedy, unit)
+    if remedy.measured_speedup is not None:
+        known = f"{_ratio(remedy.measured_speedup)}, measured"
+        return f"{line.name}: {known}; predicted {line.predicted} ({line.basis})"
+    said = [line.predicted] if line.predicted != units.MISSING else []
+    said += [f"saves {line.saves} an epoch"] if line.saves != units.MISSING else []
+    if not said:
+        return f"{line.name}; what it gains is not known"
+    # a bound says by itself what it is
+    basis = "" if remedy.basis == "bound" else f" ({line.basis})"
+    return f"{line.name}: {', '.join(said)}{basis}"
+
+
+def explained(remedies: Iterable[Remedy]) -> str:
+    """Say what the bases mean that are among these remedies."""
+    found = {_basis(one) for one in remedies}
+    return "; ".join(f"{basis}: {told}" for basis, told in EXPLAINED.items() if basis in found)
+
+
+def language(snippet: str) -> str:
+    """Return what lines to paste are written in: a shell's, or Python."""
+    first = snippet.strip().partition("\n")[0]
+    of_a_shell = ("export ", "perfkit ", "torchrun ", "python ", "pip ", "$ ", "OMP_", "KMP_")
+    return "sh" if first.startswith(of_a_shell) else "python"
+
+
+def _basis(remedy: Remedy) -> str:
+    nothing = remedy.predicted_speedup is None and remedy.saves_s is None
+    return units.MISSING if nothing else BASES[remedy.basis]
+
+
+def _ratio(found: Interval) -> str:
+    return " ".join(units.ratio_interval(found.value, found.low, found.high)).rstrip()
+
+
+def _useless(remedy: Remedy) -> bool:
+    return remedy.measured_speedup is not None and _ends(remedy.measured_speedup)[1] <= 1
+
+
+def _ends(found: Interval | None) -> tuple[float, float]:
+    if found is None:
+        return 0.0, 0.0
+    if found.low is None or found.high is None:
+        return found.value, found.value
+    return found.low, found.high

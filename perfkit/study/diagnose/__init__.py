@@ -1,0 +1,1 @@
+"""`perfkit diagnose`: one process, its arms, and what holds its training back."""

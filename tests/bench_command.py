@@ -1,0 +1,73 @@
+"""Running `perfkit bench` in this process on an engine of exact numbers, from its flags to its exit code.
+
+Four things are replaced, all in `perform`: the survey of the machine, the making of data, the executor and
+the clock. What is between the flags and these is what a user runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from fake_engine import FakeEngine, FakeExecutor
+
+from perfkit.cli import bench as bench_command
+from perfkit.cli import measure
+from perfkit.cli.main import main
+from perfkit.document import Document
+from perfkit.engine.helpers import Data
+from perfkit.runfolder import StudyFolder
+from perfkit.study import start
+
+ENVIRONMENT = {"device_type": "cpu", "device_name": "Example CPU", "cores_usable": 2}
+DATA = Data(path="/data", num_samples=None)
+
+
+@dataclass
+class Ran:
+    """What a command left."""
+
+    code: object
+    out: str
+    err: str
+    document: Document
+
+
+Command = Callable[..., Ran]
+
+
+def perform(
+    patch: pytest.MonkeyPatch,
+    engine: FakeEngine,
+    *flags: str,
+    environment: Mapping[str, Any] = ENVIRONMENT,
+    data: Data = DATA,
+) -> object:
+    """Run it in the current folder, and return its exit code.
+
+    Args:
+        environment: what the survey of the machine found.
+        data: what was found of every workload's data.
+    """
+
+    def executor(folder: StudyFolder, *, timeout_s: float, emit: Any) -> FakeExecutor:
+        return FakeExecutor(engine, folder)
+
+    surveyed = {"device": "cpu", "environment": dict(environment)}
+    patch.setattr(start, "survey", lambda device: surveyed)
+    patch.setattr(start, "prepare", lambda config, emit, timeout_s: data)
+    patch.setattr(measure, "Executor", executor)
+    for module in (bench_command, measure):
+        patch.setattr(module, "monotonic", engine.clock)
+    return leave(patch, *flags)
+
+
+def leave(patch: pytest.MonkeyPatch, *flags: str) -> object:
+    """Run `perfkit bench` as it has been patched, and return its exit code."""
+    patch.setattr(sys, "argv", ["perfkit", "bench", *flags])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return left.value.code

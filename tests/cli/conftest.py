@@ -1,0 +1,32 @@
+"""`perfkit bench` in this process, for the tests whose subject is not the process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bench_command import Command, Ran, perform
+from bench_process import PLUGINS
+from fake_engine import FakeEngine
+
+from perfkit import document as documents
+from perfkit.runfolder import StudyFolder
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Run `perfkit bench` with these flags on an engine of exact numbers."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("PERFKIT_PATH", str(PLUGINS))
+
+    def run(engine: FakeEngine, *flags: str) -> Ran:
+        code = perform(monkeypatch, engine, *flags)
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        stored = StudyFolder.find("latest").document
+        return Ran(code, said.out, said.err, documents.read(stored))
+
+    return run

@@ -1,0 +1,360 @@
+"""When each remedy applies and when it does not, beside the case that `cases.py` has of each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cases import (
+    ALONE,
+    CASES,
+    COMPUTE,
+    DECODES,
+    FOUR,
+    GPU,
+    HOPPER,
+    QUICK,
+    SLEEPS,
+    STALLS,
+)
+from pipelines import WORKERS, attributed, judged
+
+from perfkit import discovery
+from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.predict import Pipeline, epoch_s
+from perfkit.diagnosis.remedies import Proposal, remedies
+
+INPUT = judged("input_bound", "decode")
+COMPILED = replace(WORKERS, variants=(("fp32", None), ("compile", None)))
+
+
+def propose(name: str, made: Evidence, judgement: Any) -> Proposal | None:
+    """What a remedy answers."""
+    answer: Proposal | None = discovery.load("remedies", name).propose(made, judgement)
+    return answer
+
+
+def saves(name: str) -> float:
+    """Seconds of an epoch that a remedy saves in its case."""
+    made, judgement = CASES[name]
+    proposal, now = propose(name, made, judgement), Pipeline.of(made)
+    assert proposal is not None and now is not None
+    return epoch_s(now) - epoch_s(proposal.effect(now))
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"),
+    [
+        ("num_workers", 6.0),
+        ("prefetch_factor", 6.0),
+        ("persistent_workers", 2.0),
+        ("pin_memory", 2.0),
+        ("passive_threads", 2.0),
+        ("num_threads", 2.0),
+        ("worker_threads", 2.0),
+        ("batched_fetch", 2.0),
+        ("pack_tensors", 6.0),
+        ("cache_decoded", 6.0),
+        ("metrics_every", 1.0),
+        ("viz_every", 1.0),
+        ("periodic_every", 1.0),
+        ("eval_every", 1.0),
+        ("eval_batched", 2.0),
+        ("bf16", 10.0 * 15 / 16),
+        ("amp", 10.0 * 15 / 16),
+        ("tf32", 10.0 * 7 / 8),
+        ("compile", 5.0),
+        ("channels_last", 5.0),
+        ("fused_optimizer", 2.0),
+        ("malloc", 10.0 * (1 - 53 / 66)),
+        ("fewer_syncs", 2.0),
+        ("batch_size", 5.0),
+        ("base_channels", 10.0 * 7 / 16),
+        ("num_blocks", 2.5),
+        ("baseline", 8.0),
+        ("ddp", 3.0),
+    ],
+)
+def test_exact_seconds(name: str, saved: float) -> None:
+    """What each saves of an epoch of 10 s in its case, a bound at its best."""
+    assert saves(name) == pytest.approx(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "judgement"),
+    [
+        # batches that were ready; hardly any wait; enough workers already; no core left to decode on
+        (
+            "num_workers",
+            attributed(FOUR, waiting=1.0, transfer=5.0, compute=4.0),
+            judged("input_bound", "transfer"),
+        ),
+        (
+            "num_workers",
+            attributed(waiting=0.4, compute=9.6, row=SLEEPS),
+            judged("input_bound", "decode", 2),
+        ),
+        (
+            "num_workers",
+            attributed(FOUR, waiting=6.0, compute=4.0, row=SLEEPS),
+            judged("input_bound", "decode", 4),
+        ),
+        (
+            "num_workers",
+            attributed(cores=2, waiting=6.0, compute=4.0, row=DECODES),
+            judged("input_bound", "decode", 3),
+        ),
+        (
+            "fewer_workers",
+            attributed(FOUR, compute=9.8, contention=0.2, row=QUICK),
+            judged("contended"),
+        ),
+        ("fewer_workers", attributed(FOUR, compute=8.0, contention=2.0), judged("contended")),
+        ("fewer_workers", attributed(ALONE, waiting=6.0, compute=4.0), INPUT),
+        # too slow on average; no waits; no workers
+        (
+            "prefetch_factor",
+            attributed(waiting=6.0, compute=4.0, waits_s=STALLS, row=SLEEPS),
+            INPUT,
+        ),
+        ("prefetch_factor", attributed(compute=10.0, waits_s=(0.0,) * 9), COMPUTE),
+        ("prefetch_factor", attributed(ALONE, waiting=6.0, compute=4.0, waits_s=STALLS), INPUT),
+        ("persistent_workers", attributed(compute=8.0, startup=2.0), judged("startup_bound")),
+        (
+            "persistent_workers",
+            attributed(replace(ALONE, persistent_workers=False), compute=8.0, startup=2.0),
+            COMPUTE,
+        ),
+        (
+            "persistent_workers",
+            attributed(replace(WORKERS, persistent_workers=False), compute=9.8, startup=0.2),
+            COMPUTE,
+        ),
+        ("pin_memory", attributed(replace(GPU, pin_memory=True), compute=8.0, h2d=2.0), COMPUTE),
+        ("pin_memory", attributed(compute=8.0, h2d=2.0), COMPUTE),
+        ("pin_memory", attributed(GPU, compute=9.6, h2d=0.4), COMPUTE),
+        ("passive_threads", attributed(FOUR, compute=8.0, contention=2.0), judged("contended")),
+        (
+            "passive_threads",
+            attributed(
+                replace(FOUR, num_threads=2),
+                compute=8.0,
+                contention=2.0,
+                environment={"variables": {"OMP_WAIT_POLICY": "PASSIVE"}},
+            ),
+            judged("contended"),
+        ),
+        (
+            "passive_threads",
+            attributed(replace(GPU, num_threads=2), compute=8.0, contention=2.0),
+            judged("contended"),
+        ),
+        (
+            "num_threads",
+            attributed(replace(FOUR, num_threads=4), compute=8.0, contention=2.0),
+            judged("contended"),
+        ),
+        (
+            "num_threads",
+            attributed(replace(FOUR, num_threads=8), compute=9.8, contention=0.2),
+            judged("contended"),
+        ),
+        (
+            "worker_threads",
+            attributed(FOUR, compute=8.0, contention=2.0, row=QUICK),
+            judged("contended"),
+        ),
+        ("batched_fetch", attributed(ALONE, waiting=2.0, compute=8.0, row=DECODES), INPUT),
+        (
+            "batched_fetch",
+            attributed(ALONE, waiting=0.4, compute=9.6, row={"loader": {"fetch_s": 1e-4}}),
+            INPUT,
+        ),
+        ("pack_tensors", attributed(FOUR, transfer=0.4, compute=9.6), COMPUTE),
+        ("pack_tensors", attributed(ALONE, transfer=4.0, compute=6.0), INPUT),
+        (
+            "cache_decoded",
+            attributed(waiting=6.0, compute=4.0, row=DECODES),
+            judged("input_bound", "collate"),
+        ),
+        ("cache_decoded", attributed(waiting=0.4, compute=9.6, row=DECODES), INPUT),
+        ("cache_decoded", attributed(waiting=6.0, compute=4.0), INPUT),
+        ("metrics_every", attributed(compute=9.8, tasks={"metrics": 0.2}), COMPUTE),
+        ("metrics_every", attributed(compute=8.0, tasks={"visualisation": 2.0}), COMPUTE),
+        ("viz_every", attributed(compute=9.8, tasks={"visualisation": 0.2}), COMPUTE),
+        ("periodic_every", attributed(compute=8.0, tasks={"metrics": 2.0}), COMPUTE),
+        ("periodic_every", attributed(compute=9.8, tasks={"checkpoint": 0.2}), COMPUTE),
+        ("eval_every", attributed(compute=9.8, eval=0.2), COMPUTE),
+        ("eval_batched", attributed(compute=9.8, eval=0.2), COMPUTE),
+        # emulated; a GPU without units; there already
+        ("bf16", attributed(compute=10.0), COMPUTE),
+        ("bf16", attributed(GPU, compute=10.0, environment={"device_capability": [7, 0]}), COMPUTE),
+        (
+            "bf16",
+            attributed(
+                replace(WORKERS, variants=(("bf16", None),)),
+                compute=10.0,
+                environment={"bf16_native": True},
+            ),
+            COMPUTE,
+        ),
+        ("amp", attributed(compute=10.0, environment={"bf16_native": True}), COMPUTE),
+        ("amp", attributed(replace(GPU, variants=(("bf16", None),)), compute=10.0), COMPUTE),
+        ("tf32", attributed(compute=10.0), COMPUTE),
+        ("tf32", attributed(GPU, compute=10.0, environment={"device_capability": [7, 0]}), COMPUTE),
+        (
+            "tf32",
+            attributed(replace(GPU, variants=(("amp", None),)), compute=10.0, environment=HOPPER),
+            COMPUTE,
+        ),
+        (
+            "compile",
+            attributed(
+                replace(COMPILED, variants=(("fp32", None), ("compile", "max-autotune"))),
+                compute=10.0,
+            ),
+            COMPUTE,
+        ),
+        ("compile", attributed(replace(WORKERS, devices=("mps",)), compute=10.0), COMPUTE),
+        ("compile", attributed(compute=0.4, waiting=9.6), INPUT),
+        (
+            "channels_last",
+            attributed(
+                replace(WORKERS, variants=(("fp32", None), ("channels_last", None))), compute=10.0
+            ),
+            COMPUTE,
+        ),
+        (
+            "channels_last",
+            attributed(replace(WORKERS, arch="mine.py:factory"), compute=10.0),
+            COMPUTE,
+        ),
+        (
+            "fused_optimizer",
+            attributed(compute=10.0, row={"phases_s": {"forward": 0.098, "optimizer": 0.002}}),
+            COMPUTE,
+        ),
+        ("malloc", attributed(replace(WORKERS, malloc="keep"), compute=10.0), COMPUTE),
+        ("malloc", attributed(GPU, compute=10.0), COMPUTE),
+        ("malloc", attributed(compute=10.0, environment={"os": "Darwin 24"}), COMPUTE),
+        ("fewer_syncs", attributed(GPU, compute=9.6, sync=0.4), COMPUTE),
+        # no memory; no epoch for it; not the network's time
+        (
+            "batch_size",
+            attributed(
+                GPU, compute=10.0, environment=HOPPER, row={"peak_reserved_bytes": 41 * 2**30}
+            ),
+            COMPUTE,
+        ),
+        ("batch_size", attributed(replace(GPU, num_samples=31), compute=10.0), COMPUTE),
+        ("batch_size", attributed(GPU, compute=10.0), INPUT),
+        ("base_channels", attributed(replace(WORKERS, base_channels=10), compute=10.0), COMPUTE),
+        ("base_channels", attributed(compute=10.0), INPUT),
+        ("num_blocks", attributed(replace(WORKERS, num_blocks=1), compute=10.0), COMPUTE),
+        ("baseline", attributed(replace(WORKERS, arch="baseline"), compute=10.0), COMPUTE),
+        ("ddp", attributed(GPU, compute=7.0, communication=3.0), COMPUTE),
+        (
+            "ddp",
+            attributed(
+                replace(GPU, devices=("cuda:0", "cuda:1"), parallel="dp"),
+                compute=9.8,
+                communication=0.2,
+            ),
+            COMPUTE,
+        ),
+    ],
+)
+def test_does_not_apply(name: str, made: Evidence, judgement: Any) -> None:
+    """Its cause is small, is another, or what it changes is so already."""
+    assert propose(name, made, judgement) is None
+
+
+def variant(name: str, made: Evidence, judgement: Any = COMPUTE) -> str | None:
+    """The variant that a remedy names."""
+    proposal = propose(name, made, judgement)
+    assert proposal is not None
+    return proposal.variant
+
+
+def test_workers_by_cores() -> None:
+    """Decoding takes the cores that are left, blocked workers more; without the judge's number the fewest."""
+    decoding = attributed(cores=4, waiting=6.0, compute=1.0, row=DECODES)
+    blocked = attributed(cores=4, waiting=6.0, compute=1.0, row=SLEEPS)
+    assert variant("num_workers", decoding, judged("input_bound", "decode", 7)) == "num_workers=3"
+    assert variant("num_workers", blocked, judged("input_bound", "storage", 7)) == "num_workers=7"
+    assert variant("num_workers", blocked, judged("input_bound", "storage")) == "num_workers=7"
+    mixed = {"loader": {"fetch_s": 0.07, "fetch_cpu_s": 0.02}}
+    some = attributed(cores=4, waiting=6.0, compute=1.0, row=mixed)
+    assert variant("num_workers", some, judged("input_bound", "storage", 30)) == "num_workers=10"
+
+
+def test_stalls_are_no_matter_of_workers() -> None:
+    """A loader that is fast enough on average has enough of them."""
+    made, _ = CASES["prefetch_factor"]
+    assert propose("num_workers", made, judged("input_bound", "storage")) is None
+
+
+def test_no_workers_for_data_in_memory() -> None:
+    """A batch of 0.5 ms is made sooner than it is handed over: workers would be slower, and are no remedy."""
+    made = attributed(ALONE, waiting=0.06, compute=0.4, row={"loader": {"fetch_s": 0.0006}})
+    assert "num_workers" not in {r.name for r in remedies(made, judged("input_bound", "decode", 1))}
+
+
+def test_workers_that_only_hand_over() -> None:
+    """Samples from memory and a costly hand-over: none is best, and that is arithmetic."""
+    made = attributed(FOUR, transfer=5.0, compute=5.0, row=QUICK)
+    proposal = propose("fewer_workers", made, judged("input_bound", "transfer"))
+    assert proposal is not None
+    assert (proposal.variant, proposal.basis) == ("num_workers=0", "arithmetic")
+    now = Pipeline.of(made)
+    assert now is not None
+    assert epoch_s(proposal.effect(now)) == pytest.approx(5.1)
+
+
+def test_persistent_workers_keep_the_first_batch() -> None:
+    """Of an epoch's start what starting workers took is saved; untimed, all but a batch's making."""
+    config = replace(WORKERS, persistent_workers=False)
+    for row, left in (
+        ({"startup_s": {"worker_start": 1.5}}, 0.5),
+        ({"loader": {"fetch_s": 0.05}}, 0.05),
+    ):
+        made = attributed(config, compute=8.0, startup=2.0, row=row)
+        proposal, now = propose("persistent_workers", made, COMPUTE), Pipeline.of(made)
+        assert proposal is not None and now is not None
+        assert proposal.effect(now).start_s == pytest.approx(left)
+
+
+def test_modes_of_compile() -> None:
+    """Launches call for CUDA graphs, on a GPU; what is compiled already is tried in another mode."""
+    assert variant("compile", attributed(compute=10.0)) == "compile"
+    assert variant("compile", attributed(COMPILED, compute=10.0)) == "compile=max-autotune"
+    launching = attributed(GPU, compute=6.0, host_launch=4.0)
+    assert variant("compile", launching) == "compile=reduce-overhead"
+    assert variant("compile", attributed(compute=6.0, host_launch=4.0)) == "compile"
+
+
+def test_the_costliest_synchronisation_is_named() -> None:
+    """By file and line, where a burst saw it; without a burst the seconds are told all the same."""
+    made, judgement = CASES["fewer_syncs"]
+    seen = propose("fewer_syncs", made, judgement)
+    blind = propose("fewer_syncs", replace(made, burst=None), judgement)
+    assert seen is not None and blind is not None
+    assert "train.py:40" in seen.why and "most often" not in blind.why
+
+
+def test_whether_a_larger_batch_fits() -> None:
+    """Said where both are known, admitted where not."""
+    made, judgement = CASES["batch_size"]
+    known = propose("batch_size", made, judgement)
+    unknown = propose("batch_size", attributed(GPU, compute=10.0), judgement)
+    assert known is not None and unknown is not None
+    assert known.variant == "batch_size=32+scale_lr=1"
+    assert "2.00 GiB of the 80.0 GiB" in known.risk
+    assert "not known" in unknown.risk
+
+
+def test_depth_of_the_queue() -> None:
+    """0.6 s beside steps of 40 ms: fifteen batches more than the two there are."""
+    made, judgement = CASES["prefetch_factor"]
+    assert variant("prefetch_factor", made, judgement) == "prefetch_factor=17"

@@ -1,0 +1,302 @@
+"""The pipeline model: anchored in what was measured, and exact on numbers made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from evidences import evidence
+from hypothesis import given
+from hypothesis import strategies as st
+from pipelines import STEPS, WORKERS, attributed
+
+from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.predict import HANDOVER_S, Pipeline, epoch_s, predict, step_s
+from perfkit.stats import Interval
+
+ALONE = replace(WORKERS, num_workers=0)
+
+
+def pipeline(made: Evidence) -> Pipeline:
+    """The pipeline of evidence that has one."""
+    found = Pipeline.of(made)
+    assert found is not None
+    return found
+
+
+def with_workers(workers: int):
+    """The effect of a number of workers."""
+    return lambda pipeline: replace(pipeline, workers=workers)
+
+
+def test_now_is_what_was_measured() -> None:
+    """Step and epoch of the model are those of the attribution, with every part in its place."""
+    made = attributed(
+        waiting=3.0, compute=5.0, contention=1.0, h2d=0.5, transfer=0.5, startup=2.0,
+        eval=1.0, other=0.25, tasks={"metrics": 0.5, "visualisation": 0.25},
+        row={"loader": {"fetch_s": 0.08, "fetch_cpu_s": 0.03, "collate_s": 0.01}},
+    )  # fmt: skip
+    now = pipeline(made)
+    assert step_s(now) == pytest.approx(0.1)
+    assert epoch_s(now) == pytest.approx(14.0)
+    assert (now.blocked_s, now.cpu_s) == (pytest.approx(0.05), pytest.approx(0.04))
+    assert now.contention_s == pytest.approx(0.01 * 0.1 / 0.07)
+    assert now.periodic["metrics"].every == 10
+    assert now.periodic["metrics"].run_s == pytest.approx(5.0)
+    assert now.start_s == 2.0 and now.once_s == 0.0
+    assert now.rest_s == pytest.approx(0.25)
+
+
+def test_partial_batches_and_one_time_costs() -> None:
+    """A partial batch counts by its samples; what starting costs beyond each epoch's start is once."""
+    config = replace(WORKERS, num_samples=STEPS * 16 + 8, epochs=10)
+    parts = {"steps": 10.0, "partial_batch": 0.05, "epoch_start": 0.5}
+    made = attributed(config, compute=10.05, startup=1.5, row={"epoch_parts_s": parts})
+    now = pipeline(made)
+    assert now.batches == 100.5
+    assert step_s(now) == pytest.approx(0.1)
+    assert (now.start_s, now.once_s) == (0.5, pytest.approx(10.0))
+
+
+def test_needs_an_attribution() -> None:
+    """Without one, or without whole steps, there is no pipeline and no prediction."""
+    bare = evidence()
+    assert Pipeline.of(bare) is None
+    assert predict(bare, ()) is None
+
+
+def test_workers_hide_a_blocked_loader() -> None:
+    """Production of 100 ms by one worker beside 40 ms of training: two halve the step, three end the wait."""
+    made = attributed(
+        waiting=6.0, compute=4.0, row={"loader": {"fetch_s": 0.1, "fetch_cpu_s": 0.0}}
+    )
+    now = pipeline(made)
+    steps = [step_s(replace(now, workers=n)) for n in (1, 2, 3, 4)]
+    assert steps == [pytest.approx(s) for s in (0.1, 0.05, 0.04, 0.04)]
+    found = predict(made, [with_workers(2)])
+    assert found is not None
+    assert found.saves_s.value == pytest.approx(5.0) and found.saves_s.low is None
+    assert found.speedup.value == pytest.approx(2.0)
+
+
+def test_cores_bound_what_workers_compute() -> None:
+    """80 ms of decoding and 20 ms of training on two cores: 50 ms a step, however many workers."""
+    made = attributed(
+        replace(WORKERS, num_threads=1),
+        cores=2,
+        waiting=6.0,
+        compute=2.0,
+        row={"loader": {"fetch_s": 0.08}},
+    )
+    now = pipeline(made)
+    steps = [step_s(replace(now, workers=n)) for n in (1, 2, 4)]
+    assert steps == [pytest.approx(s) for s in (0.08, 0.05, 0.05)]
+
+
+def test_without_workers_production_is_serial() -> None:
+    """What is waited is production; a worker hides it behind the training, for the price of handing over."""
+    made = attributed(ALONE, waiting=6.0, compute=4.0)
+    now = pipeline(made)
+    assert now.production_s == pytest.approx(0.06)
+    assert step_s(now) == pytest.approx(0.1)
+    assert step_s(replace(now, workers=1)) == pytest.approx(0.06)
+    assert step_s(replace(now, workers=2)) == pytest.approx(0.04 + HANDOVER_S)
+
+
+def test_contention_grows_as_waiting_ends() -> None:
+    """10 ms taken in a step that waits half of its time are 20 ms once it waits for nothing."""
+    made = attributed(
+        waiting=5.0, compute=4.0, contention=1.0, row={"loader": {"fetch_s": 0.1}}, cores=None
+    )
+    assert step_s(replace(pipeline(made), workers=16)) == pytest.approx(0.06)
+
+
+def test_a_deeper_queue_hides_stalls() -> None:
+    """A stall of 0.6 s every ten batches, steps of 40 ms: sixteen more batches hide it, five a third."""
+    waits = ((0.6, *(0.0,) * 9)) * 10
+    made = attributed(
+        waiting=6.0, compute=4.0, waits_s=waits,
+        row={"loader": {"fetch_s": 0.03, "fetch_cpu_s": 0.0}},
+    )  # fmt: skip
+    now = pipeline(made)
+    assert now.stalls_s == pytest.approx(0.06)
+    assert step_s(replace(now, prefetch=7)) == pytest.approx(0.1 - 0.06 / 3)
+    assert step_s(replace(now, prefetch=18)) == pytest.approx(0.04)
+    # a shallower one is not predicted to help
+    assert step_s(replace(now, prefetch=1)) == pytest.approx(0.1)
+
+
+def test_a_deeper_queue_does_not_help_a_slow_loader() -> None:
+    """Where the loader is too slow on average nothing is ever ready."""
+    made = attributed(
+        waiting=6.0, compute=4.0, waits_s=(0.06,) * 100, row={"loader": {"fetch_s": 0.1}}
+    )
+    assert step_s(replace(pipeline(made), prefetch=64)) == pytest.approx(0.1)
+
+
+def test_a_faster_network_waits_longer() -> None:
+    """Half the compute saves nothing behind a slow loader, and all of it beside a fast one."""
+    slow = attributed(waiting=6.0, compute=4.0, row={"loader": {"fetch_s": 0.1}}, cores=None)
+    fast = attributed(compute=10.0, row={"loader": {"fetch_s": 0.03}}, cores=None)
+
+    def half(pipeline: Pipeline) -> Pipeline:
+        return replace(pipeline, compute_s=pipeline.compute_s / 2)
+
+    for made, saved in ((slow, 0.0), (fast, 5.0)):
+        found = predict(made, [half])
+        assert found is not None
+        assert found.saves_s.value == pytest.approx(saved)
+
+
+def test_two_changes_together() -> None:
+    """Workers and half the compute: neither saves alone what both do together."""
+    made = attributed(
+        waiting=6.0, compute=4.0, row={"loader": {"fetch_s": 0.1, "fetch_cpu_s": 0.0}}
+    )
+
+    def half(pipeline: Pipeline) -> Pipeline:
+        return replace(pipeline, compute_s=pipeline.compute_s / 2)
+
+    alone = predict(made, [half]), predict(made, [with_workers(5)])
+    both = predict(made, [half, with_workers(5)])
+    assert all(alone) and both is not None
+    assert [p.saves_s.value for p in alone if p] == [pytest.approx(0.0), pytest.approx(6.0)]
+    assert both.saves_s.value == pytest.approx(8.0)
+    assert both.speedup.value == pytest.approx(5.0)
+
+
+def test_intervals_are_those_of_what_is_removable() -> None:
+    """Each end of the waiting gives an end of what is saved."""
+    made = attributed(
+        waiting=6.0,
+        compute=4.0,
+        removable={"waiting": Interval(6.0, 5.0, 7.0)},
+        row={"loader": {"fetch_s": 0.1, "fetch_cpu_s": 0.0}},
+    )
+    found = predict(made, [with_workers(16)])
+    assert found is not None
+    saved, faster = found.saves_s, found.speedup
+    assert (saved.low, saved.value, saved.high) == tuple(map(pytest.approx, (5.0, 6.0, 7.0)))
+    assert (faster.low, faster.value, faster.high) == (
+        pytest.approx(2.0), pytest.approx(2.5), pytest.approx(10 / 3),
+    )  # fmt: skip
+
+
+def test_a_bound_may_do_nothing() -> None:
+    """Its low end is 1.0, beside an effect that is sure the sure one's; its high end is Amdahl's."""
+    made = attributed(
+        compute=8.0, eval=2.0, removable={"eval": Interval(2.0, 1.5, 2.5)}, cores=None
+    )
+
+    def gone(pipeline: Pipeline) -> Pipeline:
+        return replace(pipeline, compute_s=0.0)
+
+    def no_eval(pipeline: Pipeline) -> Pipeline:
+        return replace(pipeline, evaluation=replace(pipeline.evaluation, run_s=0.0))
+
+    bound = predict(made, [], [gone])
+    assert bound is not None
+    assert (bound.speedup.low, bound.speedup.high) == (1.0, pytest.approx(5.0))
+    mixed = predict(made, [no_eval], [gone])
+    assert mixed is not None
+    assert mixed.saves_s.low == pytest.approx(1.5)
+
+
+def test_everything_gone_is_still_a_number() -> None:
+    """An epoch of nothing would be infinitely faster."""
+    made = attributed(compute=10.0)
+    found = predict(made, [], [lambda pipeline: replace(pipeline, compute_s=0.0)])
+    assert found is not None and found.speedup.value == pytest.approx(1000.0)
+
+
+def test_unseen_production() -> None:
+    """A loader whose production was not seen is the slower side where it is waited for, else it is free."""
+    waits = pipeline(attributed(waiting=6.0, compute=4.0))
+    assert waits.production_s == pytest.approx(0.1)
+    never = pipeline(attributed(waiting=0.1, compute=9.9))
+    assert never.production_s == 0.0 and never.stalls_s == pytest.approx(0.001)
+
+
+SECONDS = st.floats(0.0, 10.0)
+
+
+@st.composite
+def epochs(draw: st.DrawFn) -> Evidence:
+    """Any epoch: parts, intervals, loader, workers and cores."""
+    parts = {
+        name: draw(SECONDS)
+        for name in (
+            "waiting", "transfer", "h2d", "sync", "contention", "periodic", "eval", "startup", "other",
+        )
+    }  # fmt: skip
+    parts["compute"] = draw(st.floats(0.1, 10.0))
+    removable = {}
+    for name in draw(st.sets(st.sampled_from(sorted(parts.keys() - {"compute", "other"})))):
+        low, value, high = sorted(parts[name] * draw(st.floats(0.0, 1.5)) for _ in range(3))
+        removable[name] = Interval(value, low, high)
+    fetch_s = draw(st.none() | st.floats(0.0, 0.5))
+    share = draw(st.floats(0.0, 1.0))
+    facts = {} if fetch_s is None else {"fetch_s": fetch_s, "fetch_cpu_s": share * fetch_s}
+    config = replace(
+        WORKERS,
+        num_workers=draw(st.integers(0, 8)),
+        num_threads=draw(st.integers(1, 4)),
+        prefetch_factor=draw(st.integers(1, 4)),
+    )
+    return attributed(
+        config,
+        removable=removable,
+        waits_s=tuple(draw(st.lists(st.floats(0.0, 1.0), max_size=5))),
+        cores=draw(st.none() | st.integers(1, 16)),
+        row={"loader": facts},
+        **parts,
+    )
+
+
+@given(epochs())
+def test_doing_nothing_predicts_one(made: Evidence) -> None:
+    """Exactly, whatever was measured."""
+    found = predict(made, [lambda pipeline: pipeline])
+    assert found is not None
+    assert found.speedup == Interval(1.0) and found.saves_s == Interval(0.0)
+    assert made.attribution is not None
+    assert epoch_s(pipeline(made)) == pytest.approx(made.attribution.epoch_s)
+
+
+@given(epochs())
+def test_the_step_is_the_measured_one(made: Evidence) -> None:
+    """At every end of the intervals: what is not removable of a step stays in it."""
+    assert made.attribution is not None and made.attribution.step_s is not None
+    for end in ("value", "low", "high"):
+        now = Pipeline.of(made, end)
+        assert now is not None
+        assert step_s(now) == pytest.approx(made.attribution.step_s, abs=1e-12)
+
+
+@given(epochs(), st.integers(1, 16))
+def test_more_workers_are_never_slower(made: Evidence, more: int) -> None:
+    """Where there are some: the cores' bound does not depend on how many share it."""
+    now = pipeline(made)
+    if now.workers:
+        assert step_s(replace(now, workers=now.workers + more)) <= step_s(now) + 1e-12
+
+
+@given(epochs(), st.integers(1, 16), st.integers(1, 64))
+def test_the_loader_never_saves_more_than_was_waited(
+    made: Evidence, workers: int, prefetch: int
+) -> None:
+    """More workers and a deeper queue save at most what is removable of waiting, at each end."""
+    found = made.attribution
+    assert found is not None
+    parts = ["waiting"] if made.config.num_workers else ["waiting", "transfer"]
+    removable = [found.removable_s.get(part, Interval(found.seconds[part])) for part in parts]
+
+    def effect(pipeline: Pipeline) -> Pipeline:
+        return replace(pipeline, workers=pipeline.workers + workers, prefetch=prefetch)
+
+    predicted = predict(made, [effect])
+    assert predicted is not None
+    saves = predicted.saves_s
+    assert saves.value <= sum(i.value for i in removable) + 1e-9
+    if saves.high is not None:
+        assert saves.high <= sum(i.value if i.high is None else i.high for i in removable) + 1e-9

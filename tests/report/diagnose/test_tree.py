@@ -1,0 +1,106 @@
+"""The epoch as a tree: what nests, what is left out, and which line decided."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from report_diagnoses import (
+    BALANCED,
+    CONTENDED,
+    DECODE,
+    DIAGNOSES,
+    PERIODIC,
+    UNFINISHED,
+    around,
+    verdict,
+)
+
+from perfkit.document import Document, Verdict
+from perfkit.report.diagnose.tree import tree
+from perfkit.stats import Interval
+
+
+def with_verdict(shown: Document, found: Verdict) -> Document:
+    assert shown.diagnosis is not None
+    diagnosis = replace(shown.diagnosis, primary=found.kind, verdicts=(found,))
+    return replace(shown, diagnosis=diagnosis)
+
+
+def decided(shown: Document) -> list[str]:
+    return [branch.name for branch in tree(shown) if branch.decided]
+
+
+@pytest.mark.parametrize("shown", DIAGNOSES.values(), ids=DIAGNOSES)
+def test_lines_add_up(shown: Document) -> None:
+    """The epoch is the sum of what is below it, and its steps of what is below them."""
+    branches = tree(shown)
+    for depth in (0, 1):
+        for place, branch in enumerate(branches):
+            if branch.depth != depth or branch.seconds is None:
+                continue
+            below = []
+            for one in branches[place + 1 :]:
+                if one.depth <= depth:
+                    break
+                below += [one.seconds or 0.0] if one.depth == depth + 1 else []
+            if below:
+                assert sum(below) == pytest.approx(branch.seconds, rel=0.02)
+
+
+def test_what_took_no_time_has_no_line_and_what_was_lost_has_a_dash() -> None:
+    """A part of zero, or one that there cannot be, is left out; one that was not measured is not zero."""
+    named = {branch.name: branch.seconds for branch in tree(DECODE)}
+    assert not {"h2d", "sync", "communication"} & set(named)
+    assert "contention" in named
+    assert {b.name: b.seconds for b in tree(BALANCED)}["contention"] is None
+
+
+def test_periodic_work_is_told_by_its_tasks() -> None:
+    """Where the forecast's tasks are what was attributed, each has a line, the largest first."""
+    below = [branch.name for branch in tree(PERIODIC) if branch.depth == 2]
+    assert below[-2:] == ["metrics", "visualisation"]
+    assert PERIODIC.diagnosis is not None
+    other = replace(
+        PERIODIC.diagnosis, breakdown_s=dict(PERIODIC.diagnosis.breakdown_s, periodic=9.0)
+    )
+    assert "metrics" not in [b.name for b in tree(replace(PERIODIC, diagnosis=other))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "stage", "line"),
+    [
+        ("input_bound", "storage", "waiting"),
+        ("input_bound", "collate", "waiting"),
+        ("input_bound", None, "waiting"),
+        ("input_bound", "transfer", "transfer"),
+        ("compute_bound", "bandwidth", "compute"),
+        ("contended", "full", "contention"),
+        ("periodic_bound", "evaluation", "eval"),
+        ("periodic_bound", None, "eval"),
+        ("startup_bound", "worker_start", "startup"),
+        ("untracked", None, "other"),
+        ("h2d_bound", None, None),
+        ("of_my_own", None, None),
+    ],
+)
+def test_the_mark_stands_at_the_line_that_decided(
+    kind: str, stage: str | None, line: str | None
+) -> None:
+    """By the stage where that has a line, else by the kind; a kind that no line shows has no mark."""
+    found = verdict(kind, "high", around(0.3, 0.1), 1.0, stage=stage)
+    assert decided(with_verdict(DECODE, found)) == ([line] if line else [])
+
+
+def test_no_verdict_is_no_mark() -> None:
+    """Balanced decides nothing, and neither do lesser verdicts."""
+    assert decided(BALANCED) == decided(DIAGNOSES["undecided"]) == []
+    assert decided(CONTENDED) == ["contention"]
+
+
+def test_nothing_attributed_is_no_tree() -> None:
+    """No line is drawn of an epoch that is not known."""
+    assert tree(UNFINISHED) == []
+    assert UNFINISHED.diagnosis is not None
+    only = with_verdict(UNFINISHED, verdict("of_my_own", "low", Interval(0.1), 1.0))
+    assert tree(only) == []
