@@ -2,9 +2,11 @@
 
 Input is judged by the sum of waits over all real steps, never by medians or by arms alone: a stall in every
 tenth batch is in few steps and in every epoch. A wait is `waiting` where the next batch in order was not
-there, `transfer` where it was and had to be handed over. What the workers cost the trainer besides is taken
-out of computing, which it lengthens (`witnesses.py`); so is what a profiler saw the device idle for launches
-or synchronising calls. Whatever is in no part is `other`.
+there, `transfer` where it was and had to be handed over. A late batch had to be handed over as well: having
+it there does not save that.
+
+What the workers cost the trainer besides is taken out of computing, which it lengthens (`witnesses.py`); so
+is what a profiler saw the device idle for launches or synchronising calls. Whatever is in no part is `other`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from perfkit.diagnosis import witnesses
 from perfkit.diagnosis.evidence import PARTS, Attribution, Evidence, Stretch
-from perfkit.stats import Interval, mean_interval
+from perfkit.stats import Interval, mean_interval, median
 
 ONCE = ("worker_start", "first_batch", "first_step")
 """Costs that a run has once; they are spread over the epochs it is said to have."""
@@ -21,6 +23,8 @@ OWN_PARTS = ("steps", "partial_batch", "epoch_start", "evaluation")
 """Parts of a forecast that are no periodic work."""
 LEAST_SYNCS = 0.5
 """From so many synchronising calls a step on, it is they that let the device run out of work."""
+LEAST_READY = 3
+"""So many steps whose batch was there say what handing one over takes."""
 _COMPUTE = ("forward", "backward", "optimizer")
 _WAITS = ("waiting", "transfer", "data_wait")
 
@@ -64,6 +68,9 @@ def attribute(evidence: Evidence) -> Attribution | None:
     seconds["startup"] = max(0.0, forecast.get("epoch_start", 0.0)) + once_s
     seconds["other"] = epoch_s - sum(s for name, s in seconds.items() if name != "other")
     removable = {part: _scaled(one, batches, steps_s) for part, one in each.items()}
+    late = _late(evidence)
+    if late is not None:
+        removable["waiting"] = _scaled(late, batches, steps_s)
     removable |= {part: _scaled(one, batches, compute_s) for part, one in hidden.items()}
     removable |= {part: Interval(seconds[part]) for part in ("periodic", "eval", "startup")}
     idle = witnesses.per_palindrome(evidence, "replay", lambda stretch: stretch.mean_step_s)
@@ -120,11 +127,7 @@ def _phase(evidence: Evidence, name: str) -> Interval:
 def _waits(evidence: Evidence, step_s: float) -> dict[str, Interval]:
     """Seconds of a mean step that were waited for a batch, by whether it was there."""
     handed = evidence.config.num_workers > 0
-    told = [
-        s
-        for s in witnesses.of_arm(evidence, "real")
-        if s.step_s and len(s.wait_s) == len(s.step_s) == len(s.ready)
-    ]
+    told = _with_waits(evidence)
     if told:
         counts = [len(s.step_s) for s in told]
         return {
@@ -146,10 +149,36 @@ def _waits(evidence: Evidence, step_s: float) -> dict[str, Interval]:
     return {"waiting": Interval(waiting_s), "transfer": Interval(there)}
 
 
-def _waited(stretch: Stretch, ready: bool, handed: bool) -> float:
-    """A mean step's wait for batches that were there, or were not. Without workers nothing is handed over."""
+def _with_waits(evidence: Evidence) -> list[Stretch]:
+    return [
+        s
+        for s in witnesses.of_arm(evidence, "real")
+        if s.step_s and len(s.wait_s) == len(s.step_s) == len(s.ready)
+    ]
+
+
+def _late(evidence: Evidence) -> Interval | None:
+    """What of waiting a mean step would save with its batches there; None where that is not known.
+
+    It is less than the wait by what handing over a batch takes that is there.
+    """
+    told = _with_waits(evidence)
+    handed = [w for s in told for w, was in zip(s.wait_s, s.ready, strict=True) if was == 1]
+    if evidence.config.num_workers == 0 or len(handed) < LEAST_READY:
+        return None
+    each_s = median(handed)
+    values = [_waited(s, False, True, each_s) for s in told]
+    return witnesses.over_steps(values, [len(s.step_s) for s in told])
+
+
+def _waited(stretch: Stretch, ready: bool, handed: bool, less_s: float = 0.0) -> float:
+    """A mean step's wait for batches that were there, or were not. Without workers nothing is handed over.
+
+    Args:
+        less_s: what of each of these waits does not count.
+    """
     waits = zip(stretch.wait_s, stretch.ready, strict=True)
-    total_s = sum(wait for wait, was in waits if (handed and was == 1) is ready)
+    total_s = sum(max(0.0, wait - less_s) for wait, was in waits if (handed and was == 1) is ready)
     if not ready:
         # a batch that was made before, and for whose making this block did not wait
         total_s += max(0.0, stretch.wall_s - sum(stretch.step_s))

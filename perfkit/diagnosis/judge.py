@@ -93,8 +93,12 @@ def _verdict(finding: Finding, found: Attribution) -> Verdict:
     own = figures.together(found, PARTS.get(finding.kind, ()))
     share = Interval(finding.share)
     if own is not None and own.low is not None and own.high is not None:
-        low, high = own.low / found.epoch_s, own.high / found.epoch_s
-        share = Interval(finding.share, min(low, finding.share), max(high, finding.share))
+        less, more = own.value - own.low, own.high - own.value
+        share = Interval(
+            finding.share,
+            max(0.0, finding.share - less / found.epoch_s),
+            min(1.0, finding.share + more / found.epoch_s),
+        )
     return Verdict(
         kind=finding.kind,
         severity=finding.severity,

@@ -69,6 +69,20 @@ def test_a_batch_that_was_there_is_transfer() -> None:
     assert found.seconds["compute"] == pytest.approx(3.1)
 
 
+def test_having_a_batch_there_does_not_save_handing_it_over() -> None:
+    """Half of the steps wait for 30 ms, and the others are handed a batch that is there in 2."""
+    waits, ready = (0.03, 0.002) * 5, (0, 1) * 5
+    real = [replace(s, wait_s=waits, ready=ready) for s in blocks("real", 0.1)]
+    found = attribute(measured(*real))
+    assert found is not None
+    assert (found.seconds["waiting"], found.seconds["transfer"]) == pytest.approx((1.5, 0.1))
+    assert found.removable_s["waiting"].value == pytest.approx(1.4)
+    # two steps are too few to say what handing over takes
+    few = attribute(measured(replace(real[0], ready=(0, 1, 0, 1, *(0,) * 6))))
+    assert few is not None
+    assert few.removable_s["waiting"].value == pytest.approx(few.seconds["waiting"])
+
+
 def test_production_that_was_put_off_is_waited_for_later() -> None:
     """A block that emptied the queue owes what filling it takes."""
     real = [replace(s, wall_s=1.2) for s in blocks("real", 0.1)]

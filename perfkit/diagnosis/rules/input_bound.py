@@ -24,7 +24,7 @@ MOSTLY = 0.5
 IN_MEMORY_S = 30e-6
 """A sample that is fetched and collated in less comes from memory. Indexing a tensor and stacking it took
 3 µs, decoding a small JPEG (32 pixels) alone 75 µs, on one core of a 2024 server."""
-COMPUTING = ("decode", "collate", "transfer")
+COMPUTING = ("decode", "collate")
 """Stages whose work takes cores, so that with them what the workers take from the trainer goes, too."""
 
 
@@ -44,9 +44,7 @@ def check(evidence: Evidence) -> Finding | None:
         "" if handed is None else f", {units.share(handed)} of it handing over ones that were ready"
     )
     stage = _stage(evidence, found)
-    parts = ["waiting", "transfer"]
-    if stage in COMPUTING and figures.is_sure(found.removable_s.get("contention")):
-        parts.append("contention")
+    parts = _parts(evidence, found, stage)
     return Finding(
         kind="input_bound",
         severity=judged,
@@ -61,6 +59,18 @@ def check(evidence: Evidence) -> Finding | None:
         removable_s=figures.together(found, parts),
         evidence=tuple(_witnesses(evidence, found, parts)),
     )
+
+
+def _parts(evidence: Evidence, found: Attribution, stage: str | None) -> list[str]:
+    """What goes with the cause: batches that are made in time still have to be handed over."""
+    facts = evidence.loader
+    parts = ["waiting"] if stage not in (None, "transfer") else ["waiting", "transfer"]
+    computes = stage in COMPUTING
+    if stage == "transfer" and facts is not None and facts.serialise_cpu_s is not None:
+        computes = facts.serialise_cpu_s > (facts.fetch_cpu_s or 0.0) + (facts.collate_cpu_s or 0.0)
+    if computes and figures.is_sure(found.removable_s.get("contention")):
+        parts.append("contention")
+    return parts
 
 
 def _wait_s(found: Attribution) -> float:

@@ -212,3 +212,25 @@ def test_what_decoding_costs_besides_goes_with_it() -> None:
     assert "takes cores from the training for 20.0 ms of a step more" in decodes.evidence[-1]
     assert reads is not None and reads.removable_s is not None
     assert reads.removable_s.value == pytest.approx(3.0)
+
+
+def test_handing_over_takes_cores_where_serialising_is_most_of_it() -> None:
+    """60 ms for batches that are there, and 20 that the workers take: for packing them, or for decoding."""
+    config = replace(CONFIG, num_workers=2)
+    packs, decodes = (
+        check(
+            evidence(
+                config,
+                8,
+                phases_s={"transfer": 0.06, "forward": 0.04},
+                exposed_wait_s=0.06,
+                run_delay_s=0.02,
+                loader={"fetch_s": 0.06, "fetch_cpu_s": 0.02, "serialise_cpu_s": serialise_s},
+            )
+        )
+        for serialise_s in (0.03, 0.01)
+    )
+    assert packs is not None and packs.removable_s is not None
+    assert decodes is not None and decodes.removable_s is not None
+    assert (packs.stage, packs.removable_s.value) == ("transfer", pytest.approx(8.0))
+    assert (decodes.stage, decodes.removable_s.value) == ("transfer", pytest.approx(6.0))
