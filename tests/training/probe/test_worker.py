@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 import site
 import subprocess
 import sys
@@ -194,6 +195,7 @@ def test_a_spawned_worker_that_cannot_import_perfkit_loads_all_the_same(tmp_path
         text=True,
         timeout=120,
         cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
     )
     assert done.stdout.strip() == "28", done.stderr
     assert not list(tmp_path.glob("*.put"))
