@@ -8,7 +8,7 @@ a torn last line is dropped. There is no pickle.
         document.json  study.json  baton.jsonl  telemetry/  generations/<n>.json
         processes/<generation>-<n>/      a run folder
             config.json  environment.json  status.json  log.txt
-            ranks/<rank>/steps.bin  spans.bin  events.jsonl  loader/<worker>-<pid>.bin
+            ranks/<rank>/steps.bin  spans.bin  events.jsonl  trace.json.gz  loader/<worker>-<pid>.bin
 """
 
 from __future__ import annotations
@@ -102,6 +102,11 @@ class RankFolder:
     def events(self) -> JsonLines:
         """What happened: one object with `event` and `t_ns` each."""
         return JsonLines(self.path / "events.jsonl")
+
+    @property
+    def trace(self) -> Path:
+        """What a profiler saw of a few steps, in Chrome's format; missing where none was asked."""
+        return self.path / "trace.json.gz"
 
     @property
     def loader(self) -> Path:

@@ -18,7 +18,10 @@ VALUES = {
     "gpu_memory_total_bytes": 80_000_000_000,
     "gpu_memory_reserved_bytes": 600_000_000,
     "sm_clock_hz": 1.98e9,
+    "sm_clock_max_hz": 1.98e9,
     "power_watts": 350.5,
+    "thermal_slowdown_share": 0.0,
+    "power_brake_share": 0.0,
     "temperature_celsius": 41,
 }
 """What the fake GPU tells, in our units."""
@@ -34,10 +37,14 @@ class FakeNvml:
     nvmlMemory_v2 = pynvml.nvmlMemory_v2
     NVML_CLOCK_SM = pynvml.NVML_CLOCK_SM
     NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
+    NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_THERM_SLOWDOWN = 269
+    NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN = 270
+    NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_POWER_BRAKE_SLOWDOWN = 271
 
     def __init__(self, **failing: Exception) -> None:
         self.failing = failing
         self.power_milliwatts = 350_500
+        self.slowed_ns = {269: 0, 270: 0, 271: 0}
 
     def nvmlInit(self) -> None:
         self._may_fail("nvmlInit")
@@ -72,6 +79,20 @@ class FakeNvml:
         self._may_fail("nvmlDeviceGetClockInfo")
         assert clock == self.NVML_CLOCK_SM
         return 1980
+
+    def nvmlDeviceGetMaxClockInfo(self, handle: str, clock: int) -> int:
+        self._may_fail("nvmlDeviceGetMaxClockInfo")
+        assert clock == self.NVML_CLOCK_SM
+        return 1980
+
+    def nvmlDeviceGetFieldValues(self, handle: str, fields: list[int]) -> list[Any]:
+        self._may_fail("nvmlDeviceGetFieldValues")
+        return [
+            SimpleNamespace(nvmlReturn=0, value=SimpleNamespace(ullVal=self.slowed_ns[field]))
+            if field in self.slowed_ns
+            else SimpleNamespace(nvmlReturn=pynvml.NVML_ERROR_NOT_SUPPORTED)
+            for field in fields
+        ]
 
     def nvmlDeviceGetPowerUsage(self, handle: str) -> int:
         self._may_fail("nvmlDeviceGetPowerUsage")

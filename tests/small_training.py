@@ -74,7 +74,7 @@ def use(patch: pytest.MonkeyPatch, **parts: Any) -> None:
 
 def config(**settings: Any) -> RunConfig:
     """Settings of a small training on the CPU."""
-    return RunConfig(arch="small", batch_size=BATCH, **{"num_samples": 64, **settings})
+    return RunConfig(arch="small", **{"batch_size": BATCH, "num_samples": 64, **settings})
 
 
 def run_folder(path: Path, **settings: Any) -> RunFolder:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from perfkit.engine import trace
 from perfkit.engine.phases import step_means
 from perfkit.engine.process import Failed
-from perfkit.engine.results import BlockResult, ProcessResult
+from perfkit.engine.results import BlockResult, ProcessResult, Profile
 from perfkit.errors import DamagedFile
 from perfkit.records import FETCHES, STEPS, FetchRecord
 from perfkit.runfolder import RunFolder
@@ -68,7 +69,9 @@ def collect(
     fetches = _fetches(folder)
     ready, warm_up = answers.get("ready", {}), answers.get("warm_up", {})
     at_edges, examined = answers.get("edges", {}), answers.get("examine", {})
-    later = (answers.get("load", {}), at_edges, examined, answers.get("epoch", {}))
+    profiled, reasons = _profile(folder, name, answers.get("profile"))
+    parts = ("load", "edges", "examine", "epoch", "profile")
+    later = tuple(answers.get(part, {}) for part in parts)
     stretches = [(e["result"]["start_ns"], e["result"]["end_ns"]) for e in blocks.values()]
     if ready and warm_up:
         # the workers are started in the warm-up: what they made by its end was made in it
@@ -95,8 +98,10 @@ def collect(
         effective=warm_up.get("effective") or ready.get("effective", {}),
         environment=ready.get("environment", {}),
         examined=_without_frame(examined),
+        profile=profiled,
         lost=_merged("lost", later) | {part: missing.message for part, missing in lost.items()},
         unavailable=unavailable
+        | reasons
         | _merged("unavailable", later)
         | {part: missing.reason for part, missing in lost.items()},
     )
@@ -144,7 +149,7 @@ def _block(
         loader=loader_means(made),
         phases_clock=means.clock,
         not_ready_share=means.not_ready_share,
-        run_delay_s=_own_delay_s(means.run_delay_s, steps, watch.foreign_cpu_s),
+        run_delay_s=own_delay_s(means.run_delay_s, steps, watch.foreign_cpu_s),
         waits_s=tuple(waits) if not any(map(math.isnan, waits)) else (),
         ready=tuple(r.ready for r in records),
         drained=result.get("drained", 0),
@@ -153,8 +158,8 @@ def _block(
     )
 
 
-def _own_delay_s(delay_s: float | None, steps: int, foreign_s: float | None) -> float | None:
-    """Run delay per step, less what somebody else's load can have caused of it."""
+def own_delay_s(delay_s: float | None, steps: int, foreign_s: float | None) -> float | None:
+    """Return run delay per step, less what somebody else's load can have caused of it."""
     if delay_s is None or foreign_s is None or foreign_s < LEAST_FOREIGN_S:
         return delay_s
     return max(0.0, delay_s - foreign_s / steps)
@@ -214,6 +219,30 @@ def loader_means(made: Sequence[FetchRecord]) -> dict[str, float]:
     if idle_s > 0:
         means["busy_share"] = busy_s / (busy_s + idle_s)
     return means
+
+
+def _profile(
+    folder: RunFolder, name: str, answer: dict[str, Any] | None
+) -> tuple[Profile | None, dict[str, str]]:
+    """What a process answered of its burst, with the trace behind it; and why the trace cannot be read."""
+    if answer is None:
+        return None, {}
+    dispatch = answer.get("dispatch") or {}
+    found = Profile(
+        synchronising=answer.get("synchronising"),
+        operators=dispatch.get("operators"),
+        dispatch_s=dispatch.get("dispatch_s"),
+        fixed_share=dispatch.get("fixed_share"),
+    )
+    if not answer.get("traced"):
+        return found, {}
+    path = folder.rank(0).trace
+    try:
+        read = trace.read(path)
+    except DamagedFile:
+        return found, {"burst": "failed"}
+    file = f"{name}/{relative(path, folder.path)}"
+    return replace(found, trace=read, file=file), {}
 
 
 def _fetches(folder: RunFolder) -> list[FetchRecord]:

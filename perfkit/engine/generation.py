@@ -152,6 +152,7 @@ class Generation:
             "load": self._turns.load_s > 0,
             "edges": self._plan.edges,
             "epoch": self._plan.full_epoch,
+            "profile": self._plan.profile,
             "examine": self._plan.examine is not None,
         }
         return [do for do, wanted in asked.items() if wanted]
@@ -167,6 +168,10 @@ class Generation:
         if self._plan.full_epoch:
             for seat in measured:
                 self._turn(seat, "a real epoch", "epoch")
+        if self._plan.profile:
+            stacks = self._plan.stacks
+            for seat in measured:
+                self._turn(seat, "a profiled burst", "profile", step_s=seat.step_s, stacks=stacks)
         # last: it leaves the training with other weights
         self._examine(measured)
 

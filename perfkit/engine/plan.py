@@ -54,6 +54,10 @@ class GenerationPlan:
     steps: int | None = None
     """Steps of a block, where they are pinned."""
     edges: bool = True
+    profile: bool = False
+    """Profile a few steps at the end, and time what launching their operators costs."""
+    stacks: bool = False
+    """Record Python's frames in that, so that an operator has a place in the code."""
     full_epoch: bool = False
     """Run a real epoch at the end, beside the forecast."""
     examine: dict[str, Examine] | None = None

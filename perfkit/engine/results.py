@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perfkit.document import Clock, Status
+from perfkit.engine.trace import Trace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,23 @@ class BlockResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Profile:
+    """What a profiler saw of a few steps, and what launching their operators costs; None is what was lost."""
+
+    trace: Trace | None = None
+    file: str = ""
+    """The trace, relative to the study folder; empty where there is none."""
+    synchronising: dict[str, float] | None = None
+    """Calls per step that wait for the device, by place; None where there is no device."""
+    operators: int | None = None
+    """Operators that a step dispatches."""
+    dispatch_s: float | None = None
+    """Seconds in which the host dispatches a small one without gradients."""
+    fixed_share: float | None = None
+    """A step of two samples ÷ one of a whole batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProcessResult:
     """One training process of a generation, whatever became of it."""
 
@@ -85,6 +103,8 @@ class ProcessResult:
     examined: dict[str, Any] = field(default_factory=dict)
     loader_samples_per_sec: float | None = None
     """What the loader delivers with nobody training; None when it was not asked."""
+    profile: Profile | None = None
+    """None when it was not asked."""
     lost: dict[str, str] = field(default_factory=dict)
     """What failed once the blocks were timed, by name (`evaluation`, `losses`, `full_epoch` …), and how.
     The reason code of each is in `unavailable`."""

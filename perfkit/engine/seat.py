@@ -15,6 +15,7 @@ PARTS = {
     "edges": "edges",
     "epoch": "full_epoch",
     "examine": "examine",
+    "profile": "burst",
 }
 """What follows the timed blocks: by command, what is lost with its answer."""
 _REASONS = {"oom": "no_memory", "timeout": "timeout", "killed": "killed"}

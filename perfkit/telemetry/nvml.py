@@ -1,4 +1,4 @@
-"""What NVML tells of one GPU, by its UUID: utilisation, memory, SM clock, power, temperature.
+"""What NVML tells of one GPU, by its UUID: utilisation, memory, SM clock, power, temperature, slowdowns.
 
 NVML's numbering is not CUDA's, so a GPU is only ever named by its UUID. One failing call costs the
 values of that call and nothing else. `pynvml` (package nvidia-ml-py) is imported when NVML is opened.
@@ -7,6 +7,7 @@ values of that call and nothing else. `pynvml` (package nvidia-ml-py) is importe
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,11 @@ METRICS = (
         scale=1e6,
         read=lambda nvml, handle: (nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),),
     ),
+    Metric(
+        names=("sm_clock_max_hz",),
+        scale=1e6,
+        read=lambda nvml, handle: (nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM),),
+    ),
     # NVML: mW, averaged by the board over about a second since Ampere
     Metric(
         names=("power_watts",),
@@ -83,7 +89,15 @@ METRICS = (
         ),
     ),
 )
-NAMES = tuple(name for metric in METRICS for name in metric.names)
+SLOWED = {
+    "thermal_slowdown_share": (
+        "NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_THERM_SLOWDOWN",
+        "NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN",
+    ),
+    "power_brake_share": ("NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_POWER_BRAKE_SLOWDOWN",),
+}
+"""Counters of the driver, nanoseconds in which it held the clock down; of several the largest counts."""
+NAMES = (*(name for metric in METRICS for name in metric.names), *SLOWED)
 """Every value of a GPU. `gpu_util_share` is time with at least one kernel running, not how full it was."""
 
 
@@ -95,6 +109,11 @@ class Gpu:
         self.problem = problem
         self._nvml = nvml
         self._handle = handle
+        self._slowed: dict[str, tuple[int, int]] = {}
+        """By value, when its counter was read last, and what it said; nanoseconds."""
+        if problem is None:
+            for name, counters in SLOWED.items():
+                self._read_slowed(name, counters, Reading())
 
     @property
     def name(self) -> str | None:
@@ -124,7 +143,30 @@ class Gpu:
                     reading.unavailable[name] = "not_supported"
                 else:
                     reading.values[name] = value * metric.scale
+        for name, counters in SLOWED.items():
+            self._read_slowed(name, counters, reading)
         return reading
+
+    def _read_slowed(self, name: str, counters: tuple[str, ...], reading: Reading) -> None:
+        """Read the part of the time since the last reading that the driver held the clock down."""
+        reading.values[name] = None
+        try:
+            fields = [getattr(self._nvml, counter) for counter in counters]
+            told = self._nvml.nvmlDeviceGetFieldValues(self._handle, fields)
+            spent_ns = [int(v.value.ullVal) for v in told if v.nvmlReturn == 0]
+        except Exception as error:
+            reading.unavailable[name] = problem_of(error).code
+            return
+        if not spent_ns:
+            reading.unavailable[name] = "not_supported"
+            return
+        last, now = self._slowed.get(name), (time.perf_counter_ns(), max(spent_ns))
+        self._slowed[name] = now
+        if last is None or now[0] <= last[0]:
+            reading.unavailable[name] = "no_data"
+        else:
+            share = (now[1] - last[1]) / (now[0] - last[0])
+            reading.values[name] = min(1.0, max(0.0, share))
 
 
 class Nvml:

@@ -27,6 +27,7 @@ from perfkit.training.probe.device import (
 )
 from perfkit.training.probe.recorder import Recorder
 from perfkit.training.probe.steps import marking_period
+from perfkit.training.profiling import Profiling
 from perfkit.training.setup import BatchOrder, Training, make_loader
 
 
@@ -169,6 +170,11 @@ class Commands:
             of_device.values | of_host.values | pss,
             of_device.unavailable | of_host.unavailable | of_workers.unavailable,
         )
+
+    def do_profile(self, step_s: float, stacks: bool) -> dict[str, Any]:
+        """Profile a few steps, and time what launching their operators costs; see `Profiling.measure`."""
+        trace = self._folder.rank(0).trace
+        return Profiling(self.loop, self._real, self._edges, trace).measure(step_s, stacks=stacks)
 
     def do_epoch(self) -> dict[str, Any]:
         """Run one real epoch, for the forecast to be held against."""

@@ -165,12 +165,7 @@ class Edges:
 
     def first_batch(self) -> Any:
         """The loader's first batch of a fresh pass, with the loader at rest afterwards."""
-        with self._order.limited(1):
-            self._real.start()
-            batch = self._real.next()
-            _end_pass(self._real)
-        self._real.close()
-        return batch
+        return self.batches_of(self._order.size, 1)[0]
 
     def recover(self) -> None:
         """Put in order what a failure may have left half-way: a step, the loader, the model's mode."""
@@ -198,15 +193,19 @@ class Edges:
 
     def _partial_batch(self, samples: int) -> float:
         # the first one sets up for the new shape, which an epoch does not pay again
-        runs = 2
-        with self._order.limited(runs, samples):
-            self._real.start()
-            batches = [self._real.next() for _ in range(runs)]
-            _end_pass(self._real)
         wall_s = 0.0
-        for batch in batches:
+        for batch in self.batches_of(samples, 2):
             wall_s, _ = _timed(self._training.device, partial(self._step, batch))
         return wall_s
+
+    def batches_of(self, samples: int, count: int) -> list[Any]:
+        """Batches of so many samples from the loader, which is at rest afterwards."""
+        with self._order.limited(count, samples):
+            self._real.start()
+            batches = [self._real.next() for _ in range(count)]
+            _end_pass(self._real)
+        self._real.close()
+        return batches
 
     def _step(self, batch: Any) -> None:
         self._loop.train_on(self._training.to_device(batch))

@@ -24,12 +24,28 @@ def test_values_are_in_si_units() -> None:
     assert reading.unavailable == {}
 
 
+def test_a_slowdown_is_a_part_of_the_time_since_the_last_reading() -> None:
+    """The driver counts nanoseconds; of two counters for heat the larger speaks, and none says why."""
+    fake = FakeNvml()
+    gpu = nvml.Nvml(fake).gpu(UUID)
+    fake.slowed_ns[270] += 10**15
+    reading = gpu.read()
+    assert reading.values["thermal_slowdown_share"] == 1.0
+    assert reading.values["power_brake_share"] == 0.0
+    del fake.slowed_ns[271]
+    reading = gpu.read()
+    assert reading.values["thermal_slowdown_share"] == 0.0
+    assert reading.unavailable == {"power_brake_share": "not_supported"}
+
+
 @pytest.mark.parametrize(
     ("function", "names"),
     [
         ("nvmlDeviceGetUtilizationRates", ("gpu_util_share",)),
         ("nvmlDeviceGetMemoryInfo", MEMORY),
         ("nvmlDeviceGetClockInfo", ("sm_clock_hz",)),
+        ("nvmlDeviceGetMaxClockInfo", ("sm_clock_max_hz",)),
+        ("nvmlDeviceGetFieldValues", tuple(nvml.SLOWED)),
         ("nvmlDeviceGetPowerUsage", ("power_watts",)),
         ("nvmlDeviceGetTemperature", ("temperature_celsius",)),
     ],

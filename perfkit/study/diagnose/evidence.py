@@ -8,10 +8,10 @@ from typing import Any
 
 from perfkit.diagnosis import Evidence
 from perfkit.diagnosis.attribution import attribute
-from perfkit.diagnosis.evidence import Stretch
-from perfkit.document import Row
+from perfkit.diagnosis.evidence import Burst, Dispatch, Stretch
+from perfkit.document import Operator, Row
 from perfkit.engine.plan import RowPlan
-from perfkit.engine.results import BlockResult, ProcessResult
+from perfkit.engine.results import BlockResult, ProcessResult, Profile
 
 
 def evidence_of(
@@ -31,6 +31,8 @@ def evidence_of(
         config=planned.config,
         rows=(row,),
         stretches=tuple(map(_stretch, process.blocks)),
+        burst=_burst(process.profile, _real_step_s(process)),
+        dispatch=_dispatch(process.profile, _real_step_s(process)),
         telemetry=row.telemetry or None,
         environment=environment,
     )
@@ -50,3 +52,37 @@ def _stretch(block: BlockResult) -> Stretch:
         workers_cpu_s=block.workers_cpu_s,
         disturbed=block.disturbed,
     )
+
+
+def _real_step_s(process: ProcessResult) -> float | None:
+    """Mean seconds of a step as training takes them; None without blocks."""
+    real = [block for block in process.blocks if block.arm == "real"]
+    steps = sum(block.steps for block in real)
+    return sum(block.wall_s for block in real) / steps if steps else None
+
+
+def _burst(profile: Profile | None, step_s: float | None) -> Burst | None:
+    trace = None if profile is None else profile.trace
+    if profile is None or trace is None:
+        return None
+    busy_share = None
+    if trace.busy_s is not None and step_s:
+        busy_share = min(1.0, trace.busy_s / step_s)
+    return Burst(
+        steps=trace.steps,
+        busy_share=busy_share,
+        launches=trace.launches,
+        synchronising=profile.synchronising or {},
+        operators=tuple(
+            Operator(name=one.name, share=one.share, where=one.where) for one in trace.operators
+        ),
+    )
+
+
+def _dispatch(profile: Profile | None, step_s: float | None) -> Dispatch | None:
+    if profile is None:
+        return None
+    share = None
+    if profile.operators is not None and profile.dispatch_s is not None and step_s:
+        share = profile.operators * profile.dispatch_s / step_s
+    return Dispatch(fixed_share=profile.fixed_share, operators_share=share)
