@@ -13,11 +13,15 @@ from typing import Any
 
 from perfkit import document as documents
 from perfkit.document import Document
-from perfkit.errors import EXIT_FAILED, EXIT_OK, PerfkitError, UsageError
+from perfkit.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_OK, PerfkitError, UsageError
 from perfkit.study.start import ENVIRONMENT_KEYS
 
+_ANSWERED = (EXIT_OK, EXIT_FAILED, EXIT_INCONCLUSIVE)
 
-def bench(arguments: Sequence[str], path: Path, environment: dict[str, Any]) -> Document:
+
+def bench(
+    arguments: Sequence[str], path: Path, environment: dict[str, Any], verb: str = "bench"
+) -> Document:
     """Return the Document of `perfkit bench` with these arguments, and keep it in a file.
 
     A whole one that is there already, of the same command on the same machine, is not measured again.
@@ -25,11 +29,12 @@ def bench(arguments: Sequence[str], path: Path, environment: dict[str, Any]) -> 
 
     Args:
         environment: the machine's survey.
+        verb: another command that measures, e.g. `diagnose`.
 
     Raises:
         PerfkitError: it ended without an answer.
     """
-    arguments = ["bench", *arguments, "--json", "-"]
+    arguments = [verb, *arguments, "--json", "-"]
     stored = _stored(path)
     if stored is not None and _same(stored, shlex.join(["perfkit", *arguments]), environment):
         print(f"{path} is there already", file=sys.stderr)
@@ -37,7 +42,7 @@ def bench(arguments: Sequence[str], path: Path, environment: dict[str, Any]) -> 
     command = [sys.executable, "-m", "perfkit", *arguments]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, env=_environment())
-    if done.returncode not in (EXIT_OK, EXIT_FAILED) or not done.stdout:
+    if done.returncode not in _ANSWERED or not done.stdout:
         raise PerfkitError(f"perfkit {' '.join(arguments)} ended with code {done.returncode}")
     document = documents.loads(done.stdout.decode(), name="its answer")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,9 @@
 
 `--part variants`: fp32, tf32, amp and bf16, each plain, with channels_last and with compile: a bench
 per precision, whose rows (the fp32 reference among them) take turns on a quarter of the card each.
-Memory, NVML, MFU and the share of the matrix-product ceiling; then agreement and overhead with CUDA
-events. A call begins nothing that does not fit into its time: run the same command again to go on.
+Memory, NVML, MFU and the share of the matrix-product ceiling; then agreement and overhead with CUDA events.
+`--part diagnose`: what `perfkit diagnose` says of jobs with one bottleneck planted (`_gpu_jobs.py`).
+A call begins nothing that does not fit into its time: run the same command again to go on.
 `--device cpu` runs the same path small.
 """
 
@@ -14,10 +15,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import _gpu_jobs
 import agreement
 import overhead
 from _bench import bench, warnings_of
-from _common import Answer, Row, Target, Watch, base, parse, parser, publish, run
+from _common import Answer, Row, Show, Target, Watch, base, parse, parser, publish, run
 
 from perfkit import units
 from perfkit.codec import from_json
@@ -30,6 +32,7 @@ LIMIT_S = 520.0
 """After so long a call begins nothing more: the calls themselves stay under nine minutes."""
 PRECISIONS = ("fp32", "tf32", "amp", "bf16")
 LAYOUTS = ("", "channels_last", "compile")
+Columns = tuple[tuple[str, Show], ...]
 SEATS = 4
 FILL = 0.8
 """Part of its quarter of the card that a row may fill: contexts and workspaces need the rest."""
@@ -57,6 +60,8 @@ class Call:
         self.small = options.small or options.device == "cpu"
         self.watch = Watch()
         self.documents: list[Document] = []
+        self.jobs: list[Row] = []
+        """What was said of planted jobs."""
         self.targets: list[Target] = []
         """Those of the other benchmarks that the part ran."""
 
@@ -70,12 +75,14 @@ class Call:
         if not self.small and spent_s + takes_s > LIMIT_S:
             raise OutOfTime(f"{what} was not begun after {spent_s:.0f} s")
 
-    def bench(self, name: str, arguments: Sequence[str], takes_s: float) -> Document:
-        """Run a bench, or read what an earlier call found."""
+    def bench(
+        self, name: str, arguments: Sequence[str], takes_s: float, verb: str = "bench"
+    ) -> Document:
+        """Run a bench, or another command that measures, or read what an earlier call found."""
         self.begin(name, 0 if (self.options.out / f"{name}.json").exists() else takes_s)
         device = ("--device", self.options.device)
         path = self.options.out / f"{name}.json"
-        document = bench([*arguments, *device], path, self.environment)
+        document = bench([*arguments, *device], path, self.environment, verb)
         self.watch.mark()
         return document
 
@@ -109,7 +116,16 @@ def variants(call: Call) -> None:
         call.script(overhead.main, "overhead", OVERHEAD_S)
 
 
-PARTS: dict[str, Callable[[Call], None]] = {"variants": variants}
+def diagnose(call: Call) -> None:
+    """Jobs with one bottleneck planted, each diagnosed."""
+    for name in call.options.only or _gpu_jobs.JOBS:
+        arguments = _gpu_jobs.arguments_of(name, small=call.small)
+        document = call.bench(f"diagnose-{name}", arguments, _gpu_jobs.JOB_S, "diagnose")
+        call.documents.append(document)
+        call.jobs.append(_gpu_jobs.row_of(name, document))
+
+
+PARTS: dict[str, Callable[[Call], None]] = {"variants": variants, "diagnose": diagnose}
 
 
 def rows_of(precision: str, *, compiled: bool) -> list[str]:
@@ -134,6 +150,7 @@ def main(argv: list[str]) -> None:
     made = parser("gpu_check", __doc__, full_form=full_form)
     made.add_argument("--part", required=True, help=f"one of: {', '.join(PARTS)}")
     made.add_argument("--device", default="cuda", help="cuda or cpu")
+    made.add_argument("--only", action="append", choices=_gpu_jobs.JOBS, help="a planted job")
     options = parse(made, argv)
     if options.part not in PARTS:
         raise UsageError(f"unknown part {options.part!r}", hint=f"one of: {', '.join(PARTS)}")
@@ -148,22 +165,9 @@ def main(argv: list[str]) -> None:
     answer = Answer(
         name="gpu_check",
         title=f"GPU check: {options.part} on {environment.get('device_name')}",
-        rows=table_rows(call.documents),
-        columns=(
-            ("Configuration", lambda r: r["key"]),
-            ("Status", lambda r: r["status"]),
-            ("Step (ms)", lambda r: _scaled(r["step_s"], 1e3)),
-            ("Samples/s", lambda r: units.rate(r["samples_per_sec"])),
-            ("Speed-up [95 %]", lambda r: r["speedup_text"]),
-            ("Allocated", lambda r: units.size(r["peak_allocated_bytes"])),
-            ("Reserved", lambda r: units.size(r["peak_reserved_bytes"])),
-            ("GPU busy (NVML)", lambda r: units.share(r["gpu_util_share"])),
-            ("MFU", lambda r: units.share(r["mfu"], 1)),
-            ("Of matrix ceiling", lambda r: units.share(r["gemm_ceiling_share"], 1)),
-            ("Own cost", lambda r: units.share(r["overhead_share"], 2)),
-            ("Generations", lambda r: str(r["generations"])),
-        ),
-        targets=call.targets,
+        rows=call.jobs or table_rows(call.documents),
+        columns=JOB_COLUMNS if call.jobs else COLUMNS,
+        targets=[*call.targets, *(_gpu_jobs.targets(call.jobs) if call.jobs else ())],
         remarks=[f"perfkit {document.command.partition(' ')[2]}" for document in call.documents],
         warnings=[*unfinished, *told, *call.watch.warnings()],
         details={"part": options.part, "finished": not unfinished},
@@ -199,6 +203,32 @@ _COPIED = (
     "samples_per_sec", "peak_allocated_bytes", "peak_reserved_bytes", "gpu_util_share", "mfu",
     "gemm_ceiling_share", "flops_per_sample", "overhead_share", "epoch_time_s", "startup_s", "loss",
 )  # fmt: skip
+
+
+COLUMNS: Columns = (
+    ("Configuration", lambda r: r["key"]),
+    ("Status", lambda r: r["status"]),
+    ("Step (ms)", lambda r: _scaled(r["step_s"], 1e3)),
+    ("Samples/s", lambda r: units.rate(r["samples_per_sec"])),
+    ("Speed-up [95 %]", lambda r: r["speedup_text"]),
+    ("Allocated", lambda r: units.size(r["peak_allocated_bytes"])),
+    ("Reserved", lambda r: units.size(r["peak_reserved_bytes"])),
+    ("GPU busy (NVML)", lambda r: units.share(r["gpu_util_share"])),
+    ("MFU", lambda r: units.share(r["mfu"], 1)),
+    ("Of matrix ceiling", lambda r: units.share(r["gemm_ceiling_share"], 1)),
+    ("Own cost", lambda r: units.share(r["overhead_share"], 2)),
+    ("Generations", lambda r: str(r["generations"])),
+)
+JOB_COLUMNS: Columns = (
+    ("Job", lambda r: r["job"]),
+    ("Right", lambda r: " or ".join(r["right"])),
+    ("Said", lambda r: "/".join(filter(None, (r["said"], r["stage"])))),
+    ("Verdicts", lambda r: ", ".join(r["verdicts"])),
+    ("Share", lambda r: units.share(r["share"])),
+    ("Step (ms)", lambda r: _scaled(r["step_s"], 1e3)),
+    ("GPU busy (NVML)", lambda r: units.share(r["gpu_util_share"])),
+    ("Seconds", lambda r: _scaled(r["seconds"], 1)),
+)
 
 
 def _scaled(value: float | None, by: float) -> str:
