@@ -130,6 +130,8 @@ class Answer:
     """Raw values in SI base units."""
     columns: Sequence[tuple[str, Show]]
     """Titles of the table, and how a row shows there."""
+    further: str = ""
+    """A second table below it, in Markdown."""
     targets: Sequence[Target] = ()
     remarks: Sequence[str] = ()
     """How it was measured, in sentences."""
@@ -168,6 +170,7 @@ def publish(
         f"# {text(answer.title)}",
         "\n".join(f"- **Warning: {text(said)}**" for said in warnings),
         _table(answer, text),
+        answer.further,
         "\n".join(f"- {text(said)}" for said in judged),
         "\n".join(f"- {text(said)}" for said in answer.remarks),
         block(command, "sh"),
@@ -176,7 +179,8 @@ def publish(
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / f"{answer.name}.json", to_json(stored))
     write_text(options.out / f"{answer.name}.md", "\n\n".join(p for p in parts if p) + "\n")
-    print("\n".join([_table(answer, str), *judged, *answer.remarks]))
+    further = [f"\n{answer.further}\n"] if answer.further else []
+    print("\n".join([_table(answer, str), *further, *judged, *answer.remarks]))
     for said in warnings:
         print(f"WARNING: {said}", file=sys.stderr)
     print(f"written to {options.out / answer.name}.json and .md", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Running `perfkit bench` in this process on an engine of exact numbers, from its flags to its exit code.
+"""Running a command that measures in this process on an engine of exact numbers, from flags to exit code.
 
 Four things are replaced, all in `perform`: the survey of the machine, the making of data, the executor and
 the clock. What is between the flags and these is what a user runs.
@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from fake_engine import FakeEngine, FakeExecutor
 
-from perfkit.cli import bench as bench_command
-from perfkit.cli import measure
+from perfkit.cli import bench, diagnose, measure
 from perfkit.cli.main import main
 from perfkit.document import Document
 from perfkit.engine.helpers import Data
@@ -24,6 +23,7 @@ from perfkit.study import start
 
 ENVIRONMENT = {"device_type": "cpu", "device_name": "Example CPU", "cores_usable": 2}
 DATA = Data(path="/data", num_samples=None)
+MODULES = {"bench": bench, "diagnose": diagnose}
 
 
 @dataclass
@@ -43,31 +43,34 @@ def perform(
     patch: pytest.MonkeyPatch,
     engine: FakeEngine,
     *flags: str,
-    environment: Mapping[str, Any] = ENVIRONMENT,
+    command: str = "bench",
+    environment: Mapping[str, Any] | None = None,
     data: Data = DATA,
 ) -> object:
     """Run it in the current folder, and return its exit code.
 
     Args:
-        environment: what the survey of the machine found.
+        command: `bench` or `diagnose`.
+        environment: what the survey of the machine found; the usual one, with the engine's cores, if None.
         data: what was found of every workload's data.
     """
 
     def executor(folder: StudyFolder, *, timeout_s: float, emit: Any) -> FakeExecutor:
         return FakeExecutor(engine, folder)
 
-    surveyed = {"device": "cpu", "environment": dict(environment)}
+    found = {**ENVIRONMENT, "cores_usable": engine.cores} if environment is None else environment
+    surveyed = {"device": "cpu", "environment": dict(found)}
     patch.setattr(start, "survey", lambda device: surveyed)
     patch.setattr(start, "prepare", lambda config, emit, timeout_s: data)
     patch.setattr(measure, "Executor", executor)
-    for module in (bench_command, measure):
+    for module in (MODULES[command], measure):
         patch.setattr(module, "monotonic", engine.clock)
-    return leave(patch, *flags)
+    return leave(patch, *flags, command=command)
 
 
-def leave(patch: pytest.MonkeyPatch, *flags: str) -> object:
-    """Run `perfkit bench` as it has been patched, and return its exit code."""
-    patch.setattr(sys, "argv", ["perfkit", "bench", *flags])
+def leave(patch: pytest.MonkeyPatch, *flags: str, command: str = "bench") -> object:
+    """Run a command as it has been patched, and return its exit code."""
+    patch.setattr(sys, "argv", ["perfkit", command, *flags])
     with pytest.raises(SystemExit) as left:
         main()
     return left.value.code

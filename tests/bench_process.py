@@ -1,4 +1,4 @@
-"""Running `perfkit bench` as a user does, in a process and a folder of its own."""
+"""Running a command that measures as a user does, in a process and a folder of its own."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, "PERFKIT_PATH": str(PLUGINS), "COLUMNS": "120", **extra}
 
 
-def start(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Any:
-    """Start `perfkit bench` in `folder`."""
+def start(
+    folder: Path, *arguments: str, command: str = "bench", env: Mapping[str, str] | None = None
+) -> Any:
+    """Start `perfkit bench`, or another command, in `folder`."""
     return subprocess.Popen(
-        [sys.executable, "-m", "perfkit", "bench", *arguments],
+        [sys.executable, "-m", "perfkit", command, *arguments],
         cwd=folder,
         env=dict(env or environment()),
         stdout=subprocess.PIPE,
@@ -36,10 +38,10 @@ def start(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -
 
 
 def bench(
-    folder: Path, *arguments: str, env: Mapping[str, str] | None = None
+    folder: Path, *arguments: str, command: str = "bench", env: Mapping[str, str] | None = None
 ) -> tuple[int, str, str]:
     """Run it to its end: exit code, stdout, stderr."""
-    child = start(folder, *arguments, env=env)
+    child = start(folder, *arguments, command=command, env=env)
     out, err = child.communicate(timeout=300)
     return child.returncode, out, err
 

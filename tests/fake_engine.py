@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
+
+from evidences import Plant
+from fake_arms import FakeArms
 
 from perfkit.codec import from_json, to_json
 from perfkit.config import RunConfig
 from perfkit.document import Document, Status
 from perfkit.engine.plan import GenerationPlan, RowPlan
 from perfkit.engine.results import BlockResult, GenerationResult, ProcessResult
+from perfkit.engine.turns import Turns, fitting
 from perfkit.runfolder import StudyFolder, read_json, write_json
 from perfkit.study.bench.answer import BenchAnswer
 from perfkit.study.bench.plan import BenchPlan
@@ -36,9 +41,12 @@ class FakeEngine:
         loses: by (row key, generation), the parts that process loses once its blocks are timed.
         loss_shift: by row key, what its losses are above FP32's.
         interrupt_in: the generation in which Ctrl-C is pressed.
+        plants: by row key, what a training costs that is run by its arms (`fake_arms`), instead of its
+            `step_s`; a row that has none is its architecture's FP32 one with its own settings.
+        cores: of the machine that these run on.
     """
 
-    step_s: Mapping[str, float]
+    step_s: Mapping[str, float] = field(default_factory=dict)
     noise: Noise = lambda key, generation, block: 1.0
     fails: Mapping[tuple[str, int], Status] = field(default_factory=dict)
     loses: Mapping[tuple[str, int], Sequence[str]] = field(default_factory=dict)
@@ -47,6 +55,8 @@ class FakeEngine:
     epoch_start_s: float = 0.0
     evaluation_s: float = 0.0
     now_s: float = 0.0
+    plants: Mapping[str, Plant] = field(default_factory=dict)
+    cores: int = 2
     plans: list[GenerationPlan] = field(default_factory=list)
 
     def clock(self) -> float:
@@ -56,51 +66,83 @@ class FakeEngine:
         if plan.number == self.interrupt_in:
             raise KeyboardInterrupt
         self.plans.append(plan)
-        began = self.now_s
-        self.now_s += START_S
-        processes = tuple(self._process(row, plan) for row in plan.rows)
-        blocks = 2 * plan.palindromes * len(plan.rows)
-        self.now_s += BLOCK_S * blocks
+        turns = self._turns(plan)
+        palindrome_s = BLOCK_S * 2 * len(plan.rows) * len(turns.arms)
+        cost_s = START_S + palindrome_s * turns.palindromes + turns.load_s
+        self.now_s += cost_s
         return GenerationResult(
             number=plan.number,
             group=plan.group,
-            palindromes=plan.palindromes,
+            palindromes=turns.palindromes,
+            dropped=turns.dropped,
             side_by_side=plan.side_by_side,
-            processes=processes,
-            cost_s=self.now_s - began,
-            palindrome_s=BLOCK_S * 2 * len(plan.rows),
+            processes=tuple(self._process(row, plan, turns) for row in plan.rows),
+            cost_s=cost_s,
+            palindrome_s=palindrome_s,
         )
 
-    def _process(self, row: RowPlan, plan: GenerationPlan) -> ProcessResult:
+    def _arms(self, row: RowPlan) -> FakeArms | None:
+        plant = self.plants.get(row.key, self.plants.get(f"{row.arch}/fp32"))
+        return None if plant is None else FakeArms(plant, row.config, self.cores)
+
+    def _turns(self, plan: GenerationPlan) -> Turns:
+        """What there is time for, by the engine's own rule; all that is planned where no arms are planted."""
+        arms = [one for row in plan.rows if (one := self._arms(row)) is not None]
+        found = [fitting(plan, one.warm_up(), one.config, self.cores) for one in arms]
+        planned = Turns(arms=plan.arms, palindromes=plan.palindromes, load_s=plan.load_s)
+        return max(found, key=lambda turns: len(turns.dropped), default=planned)
+
+    def _process(self, row: RowPlan, plan: GenerationPlan, turns: Turns) -> ProcessResult:
         status = self.fails.get((row.key, plan.number), "ok")
         if status == "oom" and not plan.side_by_side:
             status = self.fails.get((row.key, -plan.number), "ok")
         if status != "ok":
             return ProcessResult(key=row.key, status=status, message=f"planted {status}")
-        step_s = self.step_s[row.key]
-        blocks = tuple(
-            block(number, number // 2, step_s * self.noise(row.key, plan.number, number))
-            for number in range(2 * plan.palindromes)
-        )
-        edges: dict[str, Any] = {
-            "epoch_start": 4 * step_s + self.epoch_start_s,
-            "pass_steps": 4,
-            "evaluation": self.evaluation_s,
-            "periodic": {},
-        }
         lost = self.loses.get((row.key, plan.number), ())
+        told = self._told(row, plan, turns)
+        missing = {*lost, *(told["edges"] if "edges" in lost else ())}
+        told["edges"] = {n: v for n, v in told["edges"].items() if n not in missing}
+        if "full_epoch" in lost:
+            told["full_epoch_s"] = None
         return ProcessResult(
             key=row.key,
             status="ok",
-            blocks=blocks,
-            edges={} if "edges" in lost else {k: v for k, v in edges.items() if k not in lost},
             memory={"peak_rss_bytes": 1000},
-            startup_s={"worker_start": 0.1, "first_batch": 0.2, "first_step": 0.3},
             examined={} if "examine" in lost else self._examined(row, plan),
-            full_epoch_s=10 * step_s if plan.full_epoch and "full_epoch" not in lost else None,
             lost={name: f"RuntimeError: planted {name}" for name in lost},
             unavailable={name: "failed" for name in lost},
+            **told,
         )
+
+    def _told(self, row: RowPlan, plan: GenerationPlan, turns: Turns) -> dict[str, Any]:
+        """The fields of a ProcessResult that follow from what the training costs."""
+
+        def noise(number: int) -> float:
+            return self.noise(row.key, plan.number, number)
+
+        arms = self._arms(row)
+        if arms is not None:
+            blocks = arms.blocks(turns.arms, turns.palindromes, noise)
+            told = {"blocks": blocks, **arms.answers(turns.load_s)}
+            if plan.full_epoch:
+                real_s = fmean(b.step_s for b in blocks if b.arm == "real")
+                told["full_epoch_s"] = real_s * row.config.steps_per_epoch
+            return told
+        step_s = self.step_s[row.key]
+        return {
+            "blocks": tuple(
+                block(number, number // 2, step_s * noise(number))
+                for number in range(2 * plan.palindromes)
+            ),
+            "edges": {
+                "epoch_start": 4 * step_s + self.epoch_start_s,
+                "pass_steps": 4,
+                "evaluation": self.evaluation_s,
+                "periodic": {},
+            },
+            "startup_s": {"worker_start": 0.1, "first_batch": 0.2, "first_step": 0.3},
+            "full_epoch_s": 10 * step_s if plan.full_epoch else None,
+        }
 
     def _examined(self, row: RowPlan, plan: GenerationPlan) -> dict[str, Any]:
         """A loss of 1 falls by a tenth; errors of a relative size move it by ten times that."""

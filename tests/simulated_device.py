@@ -134,6 +134,10 @@ class SimulatedDevice:
 
     # what really happened
 
+    def ran(self) -> list[tuple[int, int]]:
+        """Begin and end of every kernel, in order, on the host's clock."""
+        return list(zip(self._starts_ns, self._ends_ns, strict=True))
+
     def busy_ns(self, until_ns: int) -> int:
         """Time the device spent on kernels up to a time of the host's clock, now at the latest."""
         count = bisect_right(self._starts_ns, until_ns)

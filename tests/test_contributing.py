@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from bench_process import SHORT, bench, environment, rows
 from evidences import evidence
 
 from perfkit import discovery
+from perfkit.diagnosis.attribution import attribute
+from perfkit.diagnosis.judge import judge
+from perfkit.diagnosis.remedies import remedies
 
 PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 EXAMPLES = re.compile(r"^```python\n# (\w+)/(\w+)\.py\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -27,9 +31,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_page_has_one_example_of_each_kind(folder: Path) -> None:
-    """A workload, a variant and a rule."""
+    """A workload, a variant, a rule and a remedy."""
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py"))
-    assert found == ["rules/optimizer_bound.py", "variants/flush_denormal.py", "workloads/mlp.py"]
+    assert found == [
+        "remedies/accumulate.py",
+        "rules/optimizer_bound.py",
+        "variants/flush_denormal.py",
+        "workloads/mlp.py",
+    ]
 
 
 def test_workload_and_variant_run(folder: Path, tmp_path: Path) -> None:
@@ -53,3 +62,19 @@ def test_rule_keeps_the_contract(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (found.severity, found.share) == ("high", pytest.approx(0.2))
     assert rule.check(evidence(phases_s={"forward": 0.098, "optimizer": 0.002})) is None
     assert rule.check(evidence()) is None
+
+
+def test_remedy_keeps_the_contract(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example remedy halves an update of a fifth of every step; it is silent on a quick one."""
+    monkeypatch.setenv("PERFKIT_PATH", os.fspath(folder))
+    slow = evidence(phases_s={"data_wait": 0.0, "forward": 0.08, "optimizer": 0.02})
+    slow = replace(slow, attribution=attribute(slow))
+    judged = judge(slow)
+    (found,) = (one for one in remedies(slow, judged) if one.name == "accumulate")
+    assert found.predicted_speedup is not None
+    assert found.predicted_speedup.value == pytest.approx(1 / 0.9)
+    assert (found.basis, found.changes_training) == ("arithmetic", True)
+    assert found.why == "Updating the parameters takes 20 % of every step."
+    remedy = discovery.load("remedies", "accumulate")
+    assert remedy.propose(evidence(phases_s={"forward": 0.098, "optimizer": 0.002}), judged) is None
+    assert remedy.propose(evidence(), judged) is None

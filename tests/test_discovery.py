@@ -30,7 +30,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return write
 
 
-@pytest.mark.parametrize("kind", ["variants", "workloads", "rules"])
+@pytest.mark.parametrize("kind", ["variants", "workloads", "rules", "remedies"])
 def test_every_file_of_ours_is_found(kind: str) -> None:
     """Sorted, without those that begin with an underscore."""
     found = discovery.names(kind)
@@ -71,7 +71,8 @@ def test_listing_imports_nothing(mine: Write, tmp_path: Path) -> None:
     mine("variants/explodes_when_imported.py", "raise RuntimeError('imported')\n")
     code = (
         "import sys; from perfkit import discovery;"
-        "print(*(n for kind in ('variants', 'workloads', 'rules') for n in discovery.names(kind)));"
+        "kinds = ('variants', 'workloads', 'rules', 'remedies');"
+        "print(*(n for kind in kinds for n in discovery.names(kind)));"
         "assert not {'torch', 'perfkit.variants'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -58,14 +58,7 @@ def bench(
     ] = None,
     device: options.Device = None,
     data: options.Data = None,
-    batch_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="<int|max>",
-            help="max finds the largest that fits.",
-            rich_help_panel=options.SETTINGS,
-        ),
-    ] = None,
+    batch_size: options.BatchSize = None,
     memory_limit: options.MemoryLimit = None,
     image_size: options.Whole = None,
     num_samples: options.NumSamples = None,

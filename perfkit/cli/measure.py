@@ -58,7 +58,7 @@ def measure(
             clock=monotonic,
             began_s=began,
             save=save,
-            averages=lambda results: averages(plan.rows, results, executor.averages),
+            averages=lambda results: averages(results, executor.averages),
             results=executor.finished(),
         )
         document = session.run()

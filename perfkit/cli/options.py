@@ -21,6 +21,12 @@ Data = Annotated[
     str | None,
     typer.Option(help="jpeg (generated), folder:PATH or memory.", rich_help_panel=SETTINGS),
 ]
+BatchSize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="<int|max>", help="max finds the largest that fits.", rich_help_panel=SETTINGS
+    ),
+]
 MemoryLimit = Annotated[
     str | None,
     typer.Option(

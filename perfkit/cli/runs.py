@@ -44,7 +44,7 @@ def find(name: str) -> Run:
     if not run.document.rows:
         raise UsageError(
             f"{name} has no rows to report: it is the answer of perfkit {run.document.kind}",
-            hint="name a run of perfkit bench",
+            hint="name a run of perfkit bench or perfkit diagnose",
         )
     return run
 

@@ -7,6 +7,10 @@ it there does not save that.
 
 What the workers cost the trainer besides is taken out of computing, which it lengthens (`witnesses.py`); so
 is what a profiler saw the device idle for launches or synchronising calls. Whatever is in no part is `other`.
+
+What a step does not take is not removable. A late batch takes back what the training side saved since it was
+ordered, a full queue before. And where nothing makes the host wait for the device, a device that idles idles
+for the host: without copies it would only idle longer.
 """
 
 from __future__ import annotations
@@ -25,7 +29,10 @@ LEAST_SYNCS = 0.5
 """From so many synchronising calls a step on, it is they that let the device run out of work."""
 LEAST_READY = 3
 """So many steps whose batch was there say what handing one over takes."""
+EXPOSED_SHARE = 0.01
+"""A device that waits for its batch during more of a step has no other work left."""
 _COMPUTE = ("forward", "backward", "optimizer")
+_ON_DEVICE = ("h2d", "host_launch", "sync")
 _WAITS = ("waiting", "transfer", "data_wait")
 
 
@@ -72,6 +79,11 @@ def attribute(evidence: Evidence) -> Attribution | None:
     if late is not None:
         removable["waiting"] = _scaled(late, batches, steps_s)
     removable |= {part: _scaled(one, batches, compute_s) for part, one in hidden.items()}
+    in_time = _in_time_share(evidence)
+    for part, one in (each | hidden).items():
+        if part in _ON_DEVICE:
+            ahead = _ahead_share(evidence, one, hidden) if part == "h2d" else 1.0
+            removable[part] = _scaled(one, batches * min(in_time, ahead), seconds[part])
     removable |= {part: Interval(seconds[part]) for part in ("periodic", "eval", "startup")}
     idle = witnesses.per_palindrome(evidence, "replay", lambda stretch: stretch.mean_step_s)
     return Attribution(
@@ -97,13 +109,16 @@ def per_step_s(evidence: Evidence, found: Attribution, seconds: float) -> float:
 
 
 def once_s_of(evidence: Evidence) -> float:
-    """Seconds that a run spends once on starting, the first step with what it takes longer than others."""
+    """Seconds that a run spends once on starting, beyond what every epoch spends on it and a usual step."""
     costs = evidence.row.startup_s
     once_s = sum(costs.get(name, 0.0) for name in ONCE)
     if "first_step" not in costs:
         # of a single process it is not known what a warm cache would save
         once_s += costs.get("first_step_cold", 0.0)
-    return max(0.0, once_s - (evidence.step_s or 0.0)) if once_s else 0.0
+    usual_s = (evidence.step_s or 0.0) + max(
+        0.0, evidence.row.epoch_parts_s.get("epoch_start", 0.0)
+    )
+    return max(0.0, once_s - usual_s) if once_s else 0.0
 
 
 def _of_a_step(evidence: Evidence, step_s: float) -> dict[str, Interval]:
@@ -114,6 +129,31 @@ def _of_a_step(evidence: Evidence, step_s: float) -> dict[str, Interval]:
     if evidence.config.parallel != "none" and "communication" in evidence.row.phases_s:
         found["communication"] = _phase(evidence, "communication")
     return found
+
+
+def _drains(evidence: Evidence) -> bool:
+    """Whether a step has calls that wait for the device."""
+    burst = evidence.burst
+    if burst is None or evidence.on_cpu:
+        return False
+    return sum(burst.synchronising.values()) >= LEAST_SYNCS
+
+
+def _in_time_share(evidence: Evidence) -> float:
+    """Part of the real steps whose saving no late batch takes back; all of them where that is not known."""
+    late = _not_ready_share(evidence)
+    capacity = evidence.config.queue_capacity
+    return 1.0 if late is None or capacity == 0 else max(0.0, 1 - capacity * late)
+
+
+def _ahead_share(evidence: Evidence, copies: Interval, hidden: Mapping[str, Interval]) -> float:
+    """Part of the copies that the host is ahead of; all where calls wait for the device, or unknown."""
+    told = _with_waits(evidence)
+    if evidence.burst is None or _drains(evidence) or not told or copies.value <= 0:
+        return 1.0
+    waits = [wait > EXPOSED_SHARE * s.mean_step_s for s in told for wait in s.wait_s]
+    idle_s = hidden["host_launch"].value if "host_launch" in hidden else 0.0
+    return max(0.0, min(1 - sum(waits) / len(waits), 1 - idle_s / copies.value))
 
 
 def _phase(evidence: Evidence, name: str) -> Interval:
@@ -188,7 +228,10 @@ def _waited(stretch: Stretch, ready: bool, handed: bool, less_s: float = 0.0) ->
 def _within_compute(
     evidence: Evidence, step_s: float, each: Mapping[str, Interval]
 ) -> dict[str, Interval]:
-    """Seconds of a mean step that lengthen computing: contention, and the device's idling in a burst."""
+    """Seconds of a mean step that lengthen computing: contention, and the device's idling in a burst.
+
+    What it idles outside the step's phases is no launch.
+    """
     found: dict[str, Interval] = {}
     witness = witnesses.contention(evidence)
     said = None if witness is None else witness.said
@@ -197,9 +240,9 @@ def _within_compute(
     burst = evidence.burst
     if burst is not None and burst.busy_share is not None and not evidence.on_cpu:
         told = sum(max(0.0, one.value) for one in (*each.values(), *found.values()))
+        told += max(0.0, evidence.row.phases_s.get("other", 0.0))
         idle_s = max(0.0, (1 - burst.busy_share) * step_s - told)
-        syncs = sum(burst.synchronising.values()) >= LEAST_SYNCS
-        found["sync" if syncs else "host_launch"] = Interval(idle_s)
+        found["sync" if _drains(evidence) else "host_launch"] = Interval(idle_s)
     return found
 
 

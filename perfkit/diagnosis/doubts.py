@@ -14,7 +14,12 @@ LEAST_COVERAGE = 0.80
 """A verdict on less of the epoch than this is one on a part."""
 UNEXPLAINED_SHARE = 0.10
 """Of a step; more that neither waits nor contention explain could be the cause itself."""
-_LONGER = "run with a longer --time-budget"
+_PARTS = "as periodic work or a part of step(model, batch)"
+
+
+def longer(evidence: Evidence) -> str:
+    """Return what gives more of the same measurement."""
+    return "watch more of it" if evidence.attached else "run with a longer --time-budget"
 
 
 def of_the_whole(evidence: Evidence, found: Attribution) -> str | None:
@@ -28,11 +33,11 @@ def of_the_whole(evidence: Evidence, found: Attribution) -> str | None:
         )
     if found.coverage < LEAST_COVERAGE:
         other = found.seconds["other"]
+        where = "with perfkit.phase(NAME)" if evidence.attached else _PARTS
         return (
             f"only {units.share(found.coverage)} of the epoch is in what is timed, and"
             f" {units.seconds(abs(per_step_s(evidence, found, other)))} of a step of"
-            f" {units.seconds(found.step_s)} in nothing of it; name that work, as periodic work or a part of"
-            " step(model, batch), and run again"
+            f" {units.seconds(found.step_s)} in nothing of it; name that work, {where}, and run again"
         )
     return None
 
@@ -65,13 +70,14 @@ def of_contention(evidence: Evidence, found: Attribution, largest_s: float) -> s
         count = witness.palindromes
         return (
             f"{count} palindrome{'' if count == 1 else 's'} of arms {'is' if count == 1 else 'are'} too few"
-            f" for what workers cost the training, {witnesses.LEAST_PALINDROMES} are needed; {_LONGER}"
+            f" for what workers cost the training, {witnesses.LEAST_PALINDROMES} are needed;"
+            f" {longer(evidence)}"
         )
     said = witness.said
     if said is not None and said.value >= moderate_s and not figures.is_sure(said):
         return (
             f"what workers cost the training is not known well enough: {figures.with_spread(said)} of a step"
-            f" of {units.seconds(step_s)}; {_LONGER}"
+            f" of {units.seconds(step_s)}; {longer(evidence)}"
         )
     return None
 
@@ -109,7 +115,7 @@ def of_computing(evidence: Evidence, found: Attribution) -> str:
     if contention_is_open(evidence, found):
         return (
             "workers and training share all cores, and neither arms nor run delay tell what they cost each"
-            f" other; {_LONGER}, or on Linux"
+            f" other; {longer(evidence)}, or on Linux"
         )
     if "waiting" not in found.removable_s:
         return (
@@ -117,4 +123,4 @@ def of_computing(evidence: Evidence, found: Attribution) -> str:
             " torch DataLoader"
         )
     share = units.share(found.seconds["compute"] / found.epoch_s)
-    return f"no cause is large, and computing takes only {share} of the epoch; {_LONGER}"
+    return f"no cause is large, and computing takes only {share} of the epoch; {longer(evidence)}"

@@ -139,6 +139,8 @@ class Evidence:
     """Averages over the row's measured blocks."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """The Document's."""
+    attached: bool = False
+    """Whether it is a script of somebody's own that was watched: nothing of it can be run once more."""
 
     @property
     def cores(self) -> int | None:

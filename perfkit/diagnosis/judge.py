@@ -155,7 +155,7 @@ def _decide(
             return "inconclusive", doubts.of_computing(evidence, found)
     if causes:
         return causes[0].kind, None
-    return "inconclusive", _gap(found, speeds)
+    return "inconclusive", _gap(evidence, found, speeds)
 
 
 def _little_s(found: Attribution, causes: Sequence[Verdict]) -> float:
@@ -175,7 +175,7 @@ def _is_balanced(speeds: Rates) -> bool:
     return speeds.actual >= BALANCED * max(speeds.loader, speeds.compute)
 
 
-def _gap(found: Attribution, speeds: Rates) -> str:
+def _gap(evidence: Evidence, found: Attribution, speeds: Rates) -> str:
     """What stands between a training without a large cause and a balanced one."""
     total = units.share(sum(one.value for one in found.removable_s.values()) / found.epoch_s)
     head = f"no single cause is large, and together they are {total} of the epoch"
@@ -196,6 +196,7 @@ def _gap(found: Attribution, speeds: Rates) -> str:
         told = f": it trains {units.rate(speeds.actual)} samples a second, {' and '.join(known)}"
     else:
         told = ""
-    if missing:
-        return f"{head}{told}; run with a longer --time-budget to measure {' and '.join(missing)} alone"
-    return f"{head}{told}; run with a longer --time-budget, which narrows the intervals"
+    longer = doubts.longer(evidence)
+    if missing and not evidence.attached:
+        return f"{head}{told}; {longer} to measure {' and '.join(missing)} alone"
+    return f"{head}{told}; {longer}, which narrows the intervals"

@@ -11,9 +11,12 @@ from collections.abc import Iterable, Sequence
 from perfkit import units
 from perfkit.document import Clock, Document, Row
 from perfkit.report.columns import plain
+from perfkit.report.settings import whole
 
 WAITS = ("waiting", "transfer")
-_FIRST = (*WAITS, "data_wait", "h2d", "forward", "backward", "optimizer")
+GETTING = (*WAITS, "data_wait")
+"""Phases in which a step gets its batch."""
+_FIRST = (*GETTING, "h2d", "forward", "backward", "optimizer")
 _RESIDUAL = "other"
 _MEANS = {
     "waiting": "the batch was not there",
@@ -79,9 +82,12 @@ def clock_of(row: Row) -> str:
     return f"{row.phases_clock}'s clock" if row.phases_clock else "clock not known"
 
 
-def not_ready(row: Row) -> str:
-    """Say how often a step asked for a batch that was not there; empty where that is not known."""
-    if row.not_ready_share is None:
+def not_ready(document: Document, row: Row) -> str:
+    """Say how often a step asked for a batch that was not there; empty where that is not known.
+
+    Without workers no batch is ever made before it is asked for: there is nothing to say.
+    """
+    if row.not_ready_share is None or whole(document, row, "num_workers") == 0:
         return ""
     if row.not_ready_share == 0:
         return "the next batch was ready at every step"
@@ -95,12 +101,12 @@ def made_of(document: Document) -> list[str]:
     rows = [row for row in document.rows if row.status == "ok" and sum(row.phases_s.values()) > 0]
     if not rows:
         return []
-    said = [_sentence(rows[0], shares(rows[0].phases_s), clocks(document))]
+    said = [_sentence(document, rows[0], shares(rows[0].phases_s))]
     for row in rows[1:]:
         waits = {name: row.phases_s[name] for name in WAITS if name in row.phases_s}
-        if waits or not_ready(row):
+        if waits or not_ready(document, row):
             told = shares(waits, of=sum(row.phases_s.values()))
-            said.append(_sentence(row, told, clocks(document)))
+            said.append(_sentence(document, row, told))
     explained = explanation(name for row in rows for name in row.phases_s)
     return [*said, explained] if explained else said
 
@@ -132,7 +138,7 @@ def no_core(rows: Sequence[tuple[str, Row]]) -> str:
     return f"The trainer's thread was ready to run and had no core for {', '.join(told)}."
 
 
-def _sentence(row: Row, told: str, found: set[Clock | None]) -> str:
-    clock = f", {clock_of(row)}" if found and row.phases_clock else ""
-    said = "; ".join(part for part in (told, not_ready(row)) if part)
+def _sentence(document: Document, row: Row, told: str) -> str:
+    clock = f", {clock_of(row)}" if clocks(document) and row.phases_clock else ""
+    said = "; ".join(part for part in (told, not_ready(document, row)) if part)
     return f"{plain(row.key)}{clock}: {said}"

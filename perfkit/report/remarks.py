@@ -133,6 +133,11 @@ def _compiling(row: Row) -> list[str]:
 
 
 def _measured(method: dict[str, Any]) -> str:
+    if method.get("windows"):
+        seen = _plural(method.get("epochs_seen") or 1, "epoch")
+        steps = _plural(method.get("steps") or 0, "step")
+        windows = _plural(method["windows"], "window")
+        return _in_time(f"{steps} of {seen} were watched, in {windows} of equal length", method)
     generations, processes = method.get("generations"), method.get("processes")
     if not generations:
         return ""
@@ -158,6 +163,11 @@ def _of_arms(method: dict[str, Any]) -> list[str]:
     said = [_plural(method.get("processes") or 1, "fresh process", "fresh processes")]
     if len(method["arms"]) > 1 and taken:
         said.append(f"{_plural(taken, 'palindrome')} of arms ({arms})")
+    if method.get("trials"):
+        said.append(f"{_plural(len(method['trials']), 'remedy', 'remedies')} tried briefly")
+    if method.get("verified"):
+        generations = method["verified"].get("generations")
+        said.append(f"remedies run in {_plural(generations, 'generation')}")
     return said
 
 

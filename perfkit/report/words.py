@@ -81,6 +81,8 @@ _REASONS = {
     "no_gpu": REASONS["not_applicable"],
     "no_time": "there was no time left for it",
     "disturbed": "somebody else's load ran beside it",
+    "attached": "a script is watched as it is, and nothing of it is run once more",
+    "first_epoch": "no second epoch was seen to begin",
     "unknown_peak": "no published peak is known for this device",
 }
 """Reason codes in words; a reason that is none of them is shown as it is."""

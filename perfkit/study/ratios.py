@@ -87,7 +87,7 @@ def variances(
         ours, theirs = result.process(row.key), result.process(reference.key)
         if ours is None or theirs is None or ours.status != "ok" or theirs.status != "ok":
             continue
-        logs = _by_palindrome(ours, theirs)
+        logs = by_palindrome(ours, theirs)
         if not logs:
             continue
         means.append(fmean(logs))
@@ -101,9 +101,11 @@ def variances(
     return noise, max(0.0, variance(means) - explained)
 
 
-def _by_palindrome(ours: ProcessResult, theirs: ProcessResult) -> list[float]:
+def by_palindrome(ours: ProcessResult, theirs: ProcessResult, arm: str = "real") -> list[float]:
+    """Return log(theirs ÷ ours) of the mean step of an arm, of every palindrome that both ran."""
+
     def steps(process: ProcessResult) -> dict[int, float]:
-        blocks = real_blocks([process])
+        blocks = [block for block in process.blocks if block.arm == arm]
         numbers = {block.palindrome for block in blocks}
         return {n: mean_step_s([b for b in blocks if b.palindrome == n]) for n in numbers}
 

@@ -40,14 +40,14 @@ def make_rows(
     )
 
 
-def windows(row: RowPlan, results: Sequence[GenerationResult]) -> list[tuple[int, int]]:
-    """Return (start_ns, end_ns) of every measured block of a row."""
-    return [(b.start_ns, b.end_ns) for b in real_blocks(processes_of(row, results))]
+def windows(key: str, results: Sequence[GenerationResult]) -> list[tuple[int, int]]:
+    """Return (start_ns, end_ns) of every measured block of the row of that key."""
+    return [(b.start_ns, b.end_ns) for b in real_blocks(processes_of(key, results))]
 
 
-def processes_of(row: RowPlan, results: Sequence[GenerationResult]) -> list[ProcessResult]:
-    """Return every process that a row had, in order."""
-    return [p for r in results if (p := r.process(row.key)) is not None]
+def processes_of(key: str, results: Sequence[GenerationResult]) -> list[ProcessResult]:
+    """Return every process that the row of that key had, in order."""
+    return [p for r in results if (p := r.process(key)) is not None]
 
 
 def _row(
@@ -58,7 +58,7 @@ def _row(
     confidence: float,
 ) -> Row:
     reference = planned[0]
-    every = processes_of(row, results)
+    every = processes_of(row.key, results)
     finished = [p for p in every if p.status == "ok"]
     blocks = real_blocks(finished)
     status, message = _status(every, results, row)
@@ -161,7 +161,7 @@ def _memory_ratio(
     row: RowPlan, reference: RowPlan, results: Sequence[GenerationResult]
 ) -> float | None:
     def peak(of: RowPlan) -> int | None:
-        finished = [p for p in processes_of(of, results) if p.status == "ok"]
+        finished = [p for p in processes_of(of.key, results) if p.status == "ok"]
         return peak_memory(most(p.memory for p in finished))
 
     ours, theirs = peak(row), peak(reference)
@@ -194,8 +194,8 @@ def _break_even(
         return None
     if judged is None or judged.outcome != "faster":
         return None
-    theirs = [p for p in processes_of(reference, results) if p.status == "ok"]
-    ours_s = startup_s(processes_of(row, results)).get("first_step_cold")
+    theirs = [p for p in processes_of(reference.key, results) if p.status == "ok"]
+    ours_s = startup_s(processes_of(row.key, results)).get("first_step_cold")
     theirs_s = [p.startup_s["first_step"] for p in theirs if "first_step" in p.startup_s]
     if ours_s is None or not theirs_s:
         return None
@@ -209,7 +209,9 @@ def _loss(
     twin = fp32_twin(row, planned)
     if twin is None or twin.key == row.key:
         return {}
-    return held_against_fp32(row, twin, processes_of(row, results), processes_of(twin, results))
+    return held_against_fp32(
+        row, twin, processes_of(row.key, results), processes_of(twin.key, results)
+    )
 
 
 def _why_missing(

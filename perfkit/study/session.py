@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from perfkit.document import Document
-from perfkit.engine.plan import GenerationPlan, RowPlan
+from perfkit.engine.plan import GenerationPlan
 from perfkit.engine.results import GenerationResult
 from perfkit.study.rows import Averages
 
@@ -21,10 +21,6 @@ class Executor(Protocol):
 
 class Plan(Protocol):
     """What a study runs. All it decides comes from the results so far, so that it can be gone on with."""
-
-    @property
-    def rows(self) -> tuple[RowPlan, ...]:
-        """Every row that it may run; the first one is the reference."""
 
     @property
     def total(self) -> int | None:

@@ -40,10 +40,8 @@ class Commands:
         rank = folder.rank(0)
         self.training = Training(self.config)
         on_cuda = self.training.device.type == "cuda"
-        self.recorder = Recorder(
-            rank.steps,
-            device=CudaDevice(self.training.device) if on_cuda else None,
-        )
+        device = CudaDevice(self.training.device) if on_cuda else None
+        self.recorder = Recorder(rank.steps, device=device)
         self.loop = Loop(self.training, self.recorder, rank.steps)
         self._worker_records = worker.install(rank.loader)
         self._order = BatchOrder(self.config)
@@ -89,7 +87,8 @@ class Commands:
         step_s = self.loop.warm_up(self._real, seconds, steps=min(self.config.queue_capacity, 32))
         used_s, wall_s = cpu_s_of(pids), time.perf_counter() - begin
         self._check_recorded()
-        self.recorder.phase_every = marking_period(step_s)
+        own_s = self.recorder.cost_s()
+        self.recorder.phase_every = marking_period(step_s, own_s)
         workers = [child.pid for child in multiprocessing.active_children() if child.pid]
         # now, while they live: those that do not persist are gone at the edges
         self._of_workers = memory.host_memory(workers)
@@ -105,6 +104,7 @@ class Commands:
             "run_delay_s": self.loop.run_delay_s(),
             "workers_cores": None if cpu_s is None or used_s is None else (used_s - cpu_s) / wall_s,
             "phase_every": self.recorder.phase_every,
+            "own_s": own_s,
             "cold": cold,
             "effective": effective_precision(self.training.device.type) | self.training.effective(),
         }

@@ -1,7 +1,8 @@
-"""`perfkit bench` in this process, for the tests whose subject is not the process."""
+"""Commands that measure, in this process, for the tests whose subject is not the process."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,22 @@ from perfkit.runfolder import StudyFolder
 def command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    """Run `perfkit bench` with these flags on an engine of exact numbers."""
+    """Run `perfkit bench`, or another command, with these flags on an engine of exact numbers."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("PERFKIT_PATH", str(PLUGINS))
 
-    def run(engine: FakeEngine, *flags: str) -> Ran:
-        code = perform(monkeypatch, engine, *flags)
+    def run(engine: FakeEngine, *flags: str, command: str = "bench") -> Ran:
+        code = perform(monkeypatch, engine, *flags, command=command)
         said = capsys.readouterr()
         assert "Traceback" not in said.err
         stored = StudyFolder.find("latest").document
         return Ran(code, said.out, said.err, documents.read(stored))
 
     return run
+
+
+@pytest.fixture
+def diagnose(command: Command) -> Command:
+    """Run `perfkit diagnose` likewise."""
+    return partial(command, command="diagnose")

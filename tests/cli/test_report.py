@@ -181,7 +181,7 @@ def test_a_report_is_replaced_whole(report: Callable[..., Told]) -> None:
         (["damaged.json"], "damaged.json is not JSON", "--json wrote"),
         (["other.json"], "not a perfkit document", "--json wrote"),
         (["later.json"], f"reads up to {SCHEMA_VERSION}", "a later one"),
-        (["norows.json"], "has no rows", "perfkit bench"),
+        (["norows.json"], "has no rows", "perfkit bench or perfkit diagnose"),
         (["latest", "-o", "nowhere/report.md"], "no such folder", "report.md"),
         (["latest", "-o", "empty"], "is a folder", "report.md"),
         (["latest", "-o", "report.html"], "end in .html", "--format"),

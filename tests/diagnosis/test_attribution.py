@@ -31,9 +31,9 @@ def measured(*stretches: Stretch, **row: Any) -> Evidence:
 
 def test_an_epoch_by_hand() -> None:
     """100 steps of 0.1 s: a fifth waits, a tenth is handed over, the rest computes; and what is between."""
-    found = attribute(measured(startup_s={"worker_start": 10.0, "first_step": 0.1}))
+    found = attribute(measured(startup_s={"worker_start": 10.2, "first_step": 0.1}))
     assert found is not None
-    # 10 s once, the first step with no more than a usual one, over 100 epochs
+    # 10.2 s once, beyond a usual step and what every epoch spends on starting, over 100 epochs
     assert found.epoch_s == pytest.approx(11.7 + 0.1)
     wanted = {"waiting": 2.0, "transfer": 1.0, "compute": 7.0, "eval": 1.0, "periodic": 0.5}
     for part, seconds in wanted.items():
@@ -223,6 +223,28 @@ def test_the_device_s_idling_in_a_burst(calls: float, part: str) -> None:
     # a CPU is its own host
     on_cpu = attribute(replace(made, config=TRAINING))
     assert on_cpu is not None and on_cpu.seconds[part] == 0 and part not in on_cpu.removable_s
+
+
+def test_what_a_device_idles_outside_every_phase_is_no_launch() -> None:
+    """15 of the 40 ms that are not known pass between two steps."""
+    phases = DEVICE | {"forward": 0.02, "backward": 0.025, "other": 0.015}
+    made = replace(measured(phases_s=phases, phases_clock="device"), config=GPU)
+    found = attribute(replace(made, burst=Burst(steps=5, busy_share=0.3)))
+    assert found is not None
+    assert found.seconds["host_launch"] == pytest.approx(1.5)
+    assert found.seconds["compute"] == pytest.approx(3.0)
+    assert found.seconds["other"] == pytest.approx(1.5)
+
+
+def test_a_run_of_one_epoch_starts_once() -> None:
+    """Its start is in both what an epoch spends on it and what a run does, and counts once."""
+    once = {"worker_start": 1.0, "first_batch": 0.5, "first_step": 0.1}
+    parts = {"steps": 10.0, "epoch_start": 1.2}
+    made = measured(epoch_parts_s=parts, startup_s=once)
+    found = attribute(replace(made, config=replace(TRAINING, epochs=1)))
+    assert found is not None
+    assert found.seconds["startup"] == pytest.approx(1.5)
+    assert found.epoch_s == pytest.approx(11.5)
 
 
 def test_contention_takes_no_more_than_computing_has() -> None:

@@ -41,7 +41,7 @@ PLANTS = {
     "compiling in a short run": Plant(startup_s={"first_step_cold": 40.0}, settings={"epochs": 20}),
     "work in no phase, a fifth": Plant(compute_s=0.1, gap_s=0.02),
     "work in no phase, a third": Plant(compute_s=0.1, gap_s=0.05),
-    "pageable copies": Plant(h2d_s=0.01),
+    "pageable copies": Plant(h2d_s=0.01, calls={"train.py:12": 1.0}),
     "a synchronising call": Plant(idle_s=0.012, calls={"train.py:88": 1.0}),
     "a thousand tiny operators": Plant(
         idle_s=0.02, dispatch=Dispatch(fixed_share=0.97, operators_share=0.8)

@@ -132,6 +132,14 @@ def test_a_step_says_how_it_came_by_its_batch() -> None:
     assert len(labelled(TWO_ROWS, "Step")) == 1, "older documents have one wait, and no more to say"
 
 
+def test_without_workers_no_batch_is_ready_or_not() -> None:
+    """A training that makes its batches itself is not told that they were not ready."""
+    alone = replace(BATCHES, base={"num_workers": 0})
+    first, other, _ = labelled(alone, "Step")
+    assert "ready" not in first and "waiting 6 %" in first
+    assert "not ready at" in other, "that row has workers of its own"
+
+
 def test_a_step_on_a_device_says_whose_clock_it_is_on() -> None:
     """Where there are two clocks, the one that is meant is named; a document that is older names none."""
     assert labelled(DEVICE_CLOCK, "Step")[0].startswith("convnext/fp32, device's clock: backward")

@@ -210,12 +210,12 @@ def test_other_arms_are_in_no_value_of_a_row() -> None:
     mixed = replace(usual, blocks=(*usual.blocks, other))
     assert made(generation(mixed), of=(FP32,)) == made(generation(usual), of=(FP32,))
     results = [generation(mixed)]
-    assert windows(FP32, results) == windows(FP32, [generation(usual)])
+    assert windows(FP32.key, results) == windows(FP32.key, [generation(usual)])
 
 
 def test_windows_are_the_blocks_of_a_row() -> None:
     """Telemetry is averaged over what the row had the device for, and nothing else."""
     results = [generation(process("x/fp32"), process("x/amp"))]
     blocks = results[0].processes[1].blocks
-    assert windows(AMP, results) == [(b.start_ns, b.end_ns) for b in blocks]
+    assert windows(AMP.key, results) == [(b.start_ns, b.end_ns) for b in blocks]
     assert math.isclose((blocks[0].end_ns - blocks[0].start_ns) * 1e-9, 1.0)

@@ -1,7 +1,8 @@
 """Training jobs with one bottleneck planted by construction, and each again without it.
 
 `--arch benchmarks/plugins/workloads/planted.py:NAME`; `NAME_off` is the same job without its plant: the
-difference of their epochs is what the plant costs. `benchmarks/planted.py` diagnoses them all.
+difference of their epochs is what the plant costs. `--num-blocks` is the number of layers, and so how long
+computing a step takes; `benchmarks/planted.py` finds it for the `step_s` of each job and diagnoses them all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ from perfkit.config import RunConfig
 from perfkit.training.workload import Epoch, Periodic, Workload
 
 WIDTH = 256
+TOKENS = 4
+"""Vectors of a sample: a layer has enough to compute for its speed to be the processor's."""
+BATCH = 16
+STEP_S = 0.012
+"""What computing a step takes, unless a job says otherwise; what loaders cost is told by it."""
+READ = 4
+"""Samples that one read of the storage brings: a sleep is always a little longer than asked for."""
 CLASSES = 10
 FIELDS = 7
 STALL_EVERY = 10
@@ -29,9 +37,10 @@ STALL_EVERY = 10
 class Job:
     """One training: what its loader, its step and its epochs cost. Seconds."""
 
-    layers: int = 8
+    step_s: float = STEP_S
+    """What computing a step should take; 0: one layer."""
     tiny_operators: int = 0
-    """Small operators in a row, in place of layers."""
+    """Small operators in a row, beside the layers."""
     sample_sleep_s: float = 0.0
     """Blocked, as on storage."""
     sample_cpu_s: float = 0.0
@@ -44,52 +53,49 @@ class Job:
     evaluation_s: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
     """RunConfig fields that belong to the job."""
+    off: dict[str, Any] = field(default_factory=dict)
+    """Further settings that are its plant, as they are without it."""
 
     def without(self) -> Job:
         """The same job with its plant taken out."""
-        return replace(self, **{**_NO_COSTS, **self.off})
-
-    off: dict[str, Any] = field(default_factory=dict)
-    """What else the job is without its plant."""
+        return replace(self, **_NO_COSTS, settings={**self.settings, **self.off}, off={})
 
 
 _NO_COSTS: dict[str, Any] = {
-    "sample_sleep_s": 0.0, "sample_cpu_s": 0.0, "collate_cpu_s": 0.0, "listed": False, "stall_s": 0.0,
-    "metrics_s": 0.0, "evaluation_s": 0.0,
+    "tiny_operators": 0, "sample_sleep_s": 0.0, "sample_cpu_s": 0.0, "collate_cpu_s": 0.0, "listed": False,
+    "stall_s": 0.0, "metrics_s": 0.0, "evaluation_s": 0.0,
 }  # fmt: skip
+_FIGHTING = Job(sample_cpu_s=1.6 * STEP_S / BATCH, settings={"num_workers": 2})
 
 JOBS: dict[str, Job] = {
-    "slow_storage": Job(sample_sleep_s=0.004, settings={"num_workers": 2}),
-    "slow_decode": Job(sample_cpu_s=0.003, settings={"num_workers": 1}),
-    "heavy_collate": Job(collate_cpu_s=0.04, settings={"num_workers": 1}),
-    "many_tensors": Job(layers=1, listed=True, settings={"num_workers": 2}),
-    "too_few_workers_1_5": Job(sample_sleep_s=0.00095, settings={"num_workers": 1}),
-    "too_few_workers_2_5": Job(sample_sleep_s=0.00158, settings={"num_workers": 1}),
-    "too_few_workers_3_5": Job(sample_sleep_s=0.0022, settings={"num_workers": 1}),
-    "fighting": Job(layers=12, sample_cpu_s=0.0006, settings={"num_workers": 2, "batch_size": 64}),
-    "tiny_operators": Job(
-        layers=0,
-        tiny_operators=1000,
-        off={"tiny_operators": 0, "layers": 1},
-        settings={"num_workers": 0},
-    ),
-    "heavy_model": Job(
-        layers=60, off={"layers": 60}, settings={"num_workers": 1, "batch_size": 64}
-    ),
-    "slow_metrics": Job(metrics_s=0.4, settings={"num_workers": 1, "metrics_every": 1}),
-    "slow_evaluation": Job(evaluation_s=0.4, settings={"num_workers": 1}),
+    # nothing is planted: what a layer costs is found on it
+    "plain": Job(settings={"num_workers": 0}),
+    "slow_storage": Job(sample_sleep_s=4 * STEP_S / BATCH, settings={"num_workers": 2}),
+    "slow_decode": Job(sample_cpu_s=2.5 * STEP_S / BATCH, settings={"num_workers": 1}),
+    "heavy_collate": Job(collate_cpu_s=2.5 * STEP_S, settings={"num_workers": 1}),
+    "many_tensors": Job(listed=True, settings={"num_workers": 2}),
+    "too_few_workers_1_5": Job(sample_sleep_s=1.5 * STEP_S / BATCH, settings={"num_workers": 1}),
+    "too_few_workers_2_5": Job(sample_sleep_s=2.5 * STEP_S / BATCH, settings={"num_workers": 1}),
+    "too_few_workers_3_5": Job(sample_sleep_s=3.5 * STEP_S / BATCH, settings={"num_workers": 1}),
+    # two workers keep up with ease, and two cores are too few for both and the trainer
+    "fighting": _FIGHTING,
+    "tiny_operators": Job(step_s=0.0, tiny_operators=1000, settings={"num_workers": 0}),
+    "heavy_model": Job(step_s=4 * STEP_S, settings={"num_workers": 1}),
+    "slow_metrics": Job(metrics_s=0.8, settings={"num_workers": 1, "metrics_every": 1}),
+    "slow_evaluation": Job(evaluation_s=0.8, settings={"num_workers": 1}),
     "respawned_workers": Job(
-        off={"settings": {"num_workers": 2, "num_samples": 512, "persistent_workers": True}},
         settings={"num_workers": 2, "num_samples": 512, "persistent_workers": False},
+        off={"persistent_workers": True},
     ),
+    # a batch takes longer than a step, but two workers make them and eight may lie ready
     "prefetched": Job(
-        layers=40,
-        sample_sleep_s=0.001,
-        settings={"num_workers": 1, "prefetch_factor": 4, "batch_size": 16},
+        sample_sleep_s=1.5 * STEP_S / BATCH, settings={"num_workers": 2, "prefetch_factor": 4}
     ),
     "long_stall": Job(stall_s=0.6, settings={"num_workers": 1}),
-    "foreign_load": Job(layers=12, settings={"num_workers": 1, "batch_size": 64}),
-    "balanced": Job(layers=12, sample_sleep_s=0.0001, settings={"num_workers": 1}),
+    "foreign_load": Job(settings={"num_workers": 1}),
+    # a batch takes a little less than a step
+    "balanced": Job(sample_sleep_s=0.8 * STEP_S / BATCH, settings={"num_workers": 1}),
+    "too_short": _FIGHTING,
 }
 
 
@@ -105,14 +111,14 @@ class Samples(Dataset[Any]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         job = self.job
-        if job.stall_s and get_worker_info() is not None:
-            self.read += 1
-            if self.read % (STALL_EVERY * self.batch_size) == 0:
-                time.sleep(job.stall_s)
-        if job.sample_sleep_s:
-            time.sleep(job.sample_sleep_s)
+        self.read += 1
+        in_worker = get_worker_info() is not None
+        if job.stall_s and in_worker and self.read % (STALL_EVERY * self.batch_size) == 0:
+            time.sleep(job.stall_s)
+        if job.sample_sleep_s and self.read % READ == 0:
+            time.sleep(job.sample_sleep_s * READ)
         compute(job.sample_cpu_s)
-        return torch.full((WIDTH,), index / self.size), index % CLASSES
+        return torch.full((TOKENS, WIDTH), index / self.size), index % CLASSES
 
 
 def compute(seconds: float) -> None:
@@ -123,7 +129,7 @@ def compute(seconds: float) -> None:
 
 
 class TinyOperators(nn.Module):
-    """Many operators that each do next to nothing."""
+    """Many operators that each do next to nothing; together they add one number."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -131,9 +137,27 @@ class TinyOperators(nn.Module):
         self.shift = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
+        part = self.shift / self.count
         for _ in range(self.count):
-            x = x + self.shift
+            x = x + part
         return x
+
+
+class Layers(nn.Module):
+    """Layers that keep the size of what goes through them, however many there are; then the classes."""
+
+    def __init__(self, count: int, tiny_operators: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(count))
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        self.tiny = TinyOperators(tiny_operators) if tiny_operators else nn.Identity()
+        self.head = nn.Linear(WIDTH, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x).relu()
+        return self.head(self.tiny(x.mean(dim=1)))
 
 
 class Collate:
@@ -166,11 +190,6 @@ def _busy(seconds: float, epoch: Epoch) -> dict[str, Any]:
 
 def make(job: Job, config: RunConfig) -> Workload:
     """Return the workload of a job."""
-    layers: list[nn.Module] = []
-    for _ in range(job.layers):
-        layers += [nn.Linear(WIDTH, WIDTH), nn.ReLU()]
-    if job.tiny_operators:
-        layers.append(TinyOperators(job.tiny_operators))
     periodic = ()
     if job.metrics_s:
         task = Periodic(
@@ -178,7 +197,7 @@ def make(job: Job, config: RunConfig) -> Workload:
         )
         periodic = (task,)
     return Workload(
-        model=nn.Sequential(*layers, nn.Linear(WIDTH, CLASSES)),
+        model=Layers(config.num_blocks, job.tiny_operators),
         loss=_loss,
         optimizer=partial(torch.optim.SGD, lr=config.learning_rate),
         dataset=Samples(job, config.num_samples, config.batch_size),

@@ -38,19 +38,32 @@ def command(evidence: Evidence, proposal: Proposal) -> str | None:
 
 
 def combined(config: RunConfig, *changes: str) -> str:
-    """Return a training's own variants with others, as text; a new precision takes the place of its own."""
-    pairs = dict(variants.parse(_own_variants(config)))
+    """Return a training's own variants with others, as text; a new precision takes the place of its own.
+
+    Variants that are plain settings are left out: the command names those as flags.
+    """
+    return changed(variants.parse(_own_variants(config)), *changes)
+
+
+def changed(pairs: variants.Pairs, *changes: str) -> str:
+    """Return variants with others, as canonical text; a later one takes the place of an earlier one."""
+    found = dict(pairs)
     for change in changes:
         # a text that names no precision reads as FP32; here it means that of the training
-        named = {part.partition("=")[0] for part in change.split("+")}
-        new = {n: v for n, v in variants.parse(change) if n in named}
-        if any(_is_precision(name) for name in new):
-            pairs = {n: v for n, v in pairs.items() if not _is_precision(n)}
-        pairs |= new
-    return variants.text(variants.canonical(tuple(pairs.items())))
+        new = {n: v for n, v in variants.parse(change) if n in names_of(change)}
+        if any(is_precision(name) for name in new):
+            found = {n: v for n, v in found.items() if not is_precision(n)}
+        found |= new
+    return variants.text(variants.canonical(tuple(found.items())))
 
 
-def _is_precision(name: str) -> bool:
+def names_of(change: str) -> set[str]:
+    """Return the names of the variants in a text."""
+    return {part.strip().partition("=")[0] for part in change.split("+")}
+
+
+def is_precision(name: str) -> bool:
+    """Whether a variant is a precision, of which a training has one."""
     return variants.get(name).stage == "precision"
 
 

@@ -39,9 +39,9 @@ def remedies(
     found = [
         remedy
         for name, proposal in proposals(evidence, judgement, trials or {}).items()
-        if (remedy := _remedy(name, evidence, proposal)) is not None
+        if (remedy := priced(name, evidence, proposal)) is not None
     ]
-    return tuple(sorted(found, key=_rank))
+    return tuple(sorted(found, key=rank))
 
 
 def proposals(
@@ -105,8 +105,8 @@ def _steps_faster(trial: Interval) -> Effect:
     return effect
 
 
-def _remedy(name: str, evidence: Evidence, proposal: Proposal) -> Remedy | None:
-    """Return the remedy with its figures; None where it saves less than is ever called an effect."""
+def priced(name: str, evidence: Evidence, proposal: Proposal) -> Remedy | None:
+    """Return a proposal as a remedy with its figures; None where it saves less than an effect."""
     bound = proposal.basis == "bound"
     effects = () if bound else (proposal.effect,)
     predicted = predict(evidence, effects, (proposal.effect,) if bound else ())
@@ -126,7 +126,8 @@ def _remedy(name: str, evidence: Evidence, proposal: Proposal) -> Remedy | None:
     )
 
 
-def _rank(remedy: Remedy) -> tuple[bool, float, float, str]:
+def rank(remedy: Remedy) -> tuple[bool, float, float, str]:
+    """Sort key: those that change the training last, else most seconds saved at the low end first."""
     saves = remedy.saves_s
     assert saves is not None
     low = saves.value if saves.low is None else saves.low

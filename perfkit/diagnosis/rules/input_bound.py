@@ -53,11 +53,11 @@ def check(evidence: Evidence) -> Finding | None:
             f"The device waits for batches during {units.share(share)} of the epoch:"
             f" {units.seconds(wait_s, unit)} of a step of {units.seconds(found.step_s, unit)}{mostly}."
         ),
-        try_next=_advice(evidence, found),
+        try_next=_advice(evidence, found, stage),
         stage=stage,
         flags=_flags(evidence, found, stage),
         removable_s=figures.together(found, parts),
-        evidence=tuple(_witnesses(evidence, found, parts)),
+        evidence=tuple(_witnesses(evidence, found, stage, parts)),
     )
 
 
@@ -94,8 +94,19 @@ def _stage(evidence: Evidence, found: Attribution) -> str | None:
     if witnesses.cores_full(evidence) and facts.collate_cpu_s is not None:
         # both queue for cores: what they compute tells which is the larger
         collate_s = facts.collate_cpu_s
+    if _pinning_s(evidence, found) > facts.fetch_s + collate_s:
+        return "transfer"
     stages = {"storage": blocked_s, "decode": computed_s, "collate": collate_s}
     return max(stages, key=lambda name: stages[name])
+
+
+def _pinning_s(evidence: Evidence, found: Attribution) -> float:
+    """Seconds of a step in which a training process without workers pins its batch; drawing it is in them."""
+    facts, config = evidence.loader, evidence.config
+    pins = config.pin_memory and not evidence.on_cpu and config.num_workers == 0
+    if not pins or facts is None or facts.made_s is None:
+        return 0.0
+    return max(0.0, per_step_s(evidence, found, _wait_s(found)) - facts.made_s)
 
 
 def _flags(evidence: Evidence, found: Attribution, stage: str | None) -> tuple[str, ...]:
@@ -124,7 +135,9 @@ def _has_no_rest(evidence: Evidence, found: Attribution) -> bool:
     return step_s is not None and facts.made_s > workers * step_s
 
 
-def _witnesses(evidence: Evidence, found: Attribution, parts: list[str]) -> list[str]:
+def _witnesses(
+    evidence: Evidence, found: Attribution, stage: str | None, parts: list[str]
+) -> list[str]:
     wait_s = per_step_s(evidence, found, found.seconds["waiting"])
     hand_s = per_step_s(evidence, found, found.seconds["transfer"])
     steps, workers = found.not_ready_share, evidence.config.num_workers
@@ -162,6 +175,8 @@ def _witnesses(evidence: Evidence, found: Attribution, parts: list[str]) -> list
             f", and collates it in {units.seconds(facts.collate_s)}" if facts.collate_s else ""
         )
         told.append(f"{who} reads a batch in {units.seconds(facts.fetch_s)}{computed}{collated}.")
+        if stage == "transfer" and not workers:
+            told.append(f"It draws and pins it in {units.seconds(_pinning_s(evidence, found))}.")
         if workers and facts.busy_share is not None:
             told.append(f"The workers are busy for {units.share(facts.busy_share)} of their time.")
     if "contention" in parts:
@@ -183,12 +198,17 @@ def _handing_over(evidence: Evidence, found: Attribution) -> float | None:
     return share if share > MOSTLY and evidence.config.num_workers > 0 else None
 
 
-def _advice(evidence: Evidence, found: Attribution) -> str:
+def _advice(evidence: Evidence, found: Attribution, stage: str | None) -> str:
     if _handing_over(evidence, found) is not None:
         return (
             "More workers will not help: batches were ready, and taking them over from a worker costs"
             " something for every tensor. Hand over fewer, larger ones: pack a batch's small tensors into"
             " one each in collate."
+        )
+    if stage == "transfer" and evidence.config.num_workers == 0:
+        return (
+            "The training process pins every batch itself. Beside a worker a thread of the loader does that:"
+            " add a row with --variant num_workers=1, or one without: --no-pin-memory"
         )
     sample_s = _sample_s(evidence)
     if sample_s is not None and sample_s < IN_MEMORY_S:

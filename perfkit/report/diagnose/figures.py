@@ -75,7 +75,8 @@ def fixed(value: float | None, total: float, scale: float) -> str:
     if value is None:
         return units.MISSING
     decimals = max(0, 4 - len(f"{abs(total) / scale:.0f}"))
-    shown = f"{value / scale:.{decimals}f}"
-    if value > 0 and float(shown) == 0:
+    # + 0.0 turns a rounded -0.0 into 0.0
+    rounded = round(value / scale, decimals) + 0.0
+    if value > 0 and rounded == 0:
         return f"< {10.0**-decimals:.{decimals}f}"
-    return shown
+    return f"{rounded:.{decimals}f}"

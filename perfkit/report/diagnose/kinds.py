@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from perfkit.document import Diagnosis, Document, Verdict
 from perfkit.report.columns import plain
+from perfkit.report.settings import whole
 
 UNDECIDED = ("balanced", "inconclusive")
 """What `primary` says where no cause is named."""
@@ -110,13 +111,7 @@ def kind_of(verdict: Verdict) -> Kind:
 
 def workers_of(document: Document) -> int | None:
     """Return how many loader workers the diagnosed row has; None where it is not known."""
-    for row in document.rows[:1]:
-        for change in row.variant.split("+"):
-            name, _, value = change.partition("=")
-            if name == "num_workers" and value.isdecimal():
-                return int(value)
-    workers = document.base.get("num_workers")
-    return workers if isinstance(workers, int) and not isinstance(workers, bool) else None
+    return whole(document, document.rows[0], "num_workers") if document.rows else None
 
 
 def stage_of(verdict: Verdict, document: Document) -> str:

@@ -215,7 +215,7 @@ def _details(remedy: Remedy, width: int) -> list[RenderableType]:
         lines.append(_indented(plain(remedy.why), width, 2))
     if remedy.risk:
         lines.append(_indented(f"Risk: {plain(remedy.risk)}", width, 2))
-    if remedy.command:
+    if remedy.command and not gains.is_confirmed_by_hand(remedy):
         lines.append(_indented(f"Try: {plain(remedy.command)}", width, 2))
     elif remedy.snippet:
         shown = [_code(line) for line in remedy.snippet.strip("\n").split("\n")]

@@ -19,12 +19,14 @@ from perfkit.report.diagnose.kinds import (
     title,
     workers_of,
 )
+from perfkit.report.phases import GETTING
 from perfkit.report.remarks import WORTH_A_ROW
+from perfkit.report.settings import whole
 
 _LONGER = 2
 """How many times the time a diagnosis is told to take that could not conclude."""
 _COMMAND = re.compile(r"(?<![\w-])(perfkit \w|--[a-z])")
-_ORDER = re.compile(r"(bench|diagnose|give|look|name|perfkit|run|try)\b", re.IGNORECASE)
+_ORDER = re.compile(r"(bench|diagnose|give|look|name|perfkit|run|try|watch)\b", re.IGNORECASE)
 """How what to do begins."""
 _BORDER = re.compile(r"(?<=[.;:]) +(?=\S)")
 
@@ -86,14 +88,34 @@ def rates(diagnosis: Diagnosis) -> str:
 
 
 def workers(document: Document) -> str:
-    """Say how many loader workers would keep up with the training; empty where that is not known."""
+    """Say how many loader workers would keep up with the training; empty where that is not known.
+
+    Where workers compute, they are as many as the cores have room for, which may be too few.
+    """
     diagnosis = document.diagnosis
     if diagnosis is None or diagnosis.workers_needed is None:
         return ""
     now = workers_of(document)
     needed = diagnosis.workers_needed
-    said = f"{needed} worker{'' if needed == 1 else 's'} would keep up with the training"
+    if any(_too_slow(row, document, needed) for row in document.rows[:1]):
+        said = f"no number keeps up with the training: the cores have room for {needed} beside it"
+    else:
+        said = f"{needed} worker{'' if needed == 1 else 's'} would keep up with the training"
     return said if now is None else f"{said}; there {'is' if now == 1 else 'are'} {now} now"
+
+
+def _too_slow(row: Row, document: Document, count: int) -> bool:
+    """Whether so many workers make batches more slowly than steps take them that do not wait."""
+    diagnosis = document.diagnosis
+    assert diagnosis is not None
+    made_s = sum(row.loader.get(name) or 0.0 for name in ("fetch_s", "collate_s", "handover_s"))
+    size, taken = whole(document, row, "batch_size"), diagnosis.compute_samples_per_sec
+    if size is not None and taken:
+        each_s = size / taken
+    else:
+        each_s = sum(s for name, s in row.phases_s.items() if name not in GETTING)
+    # the number of workers is rounded up: that what they make is just enough is not too slow
+    return each_s > 0 and made_s > count * each_s * (1 + 1e-9)
 
 
 def weight(verdict: Verdict, document: Document) -> str:
@@ -156,6 +178,8 @@ def _to_conclude(because: str, document: Document) -> list[str]:
             return [f"{before.rstrip(';:.')}.", _capital(after)]
     if _COMMAND.search(said):
         return [said, "run what is named above"]
+    if document.kind == "run":
+        return [said, "watch more of it: let the script run longer"]
     spent = document.method.get("budget_s") or document.method.get("elapsed_s")
     if not isinstance(spent, (int, float)) or isinstance(spent, bool) or spent <= 0:
         return [said, "give it more time: a larger --time-budget"]

@@ -61,7 +61,7 @@ def begin(request: BenchRequest, emit: Callable[[Event], None], *, timeout_s: fl
     if data[0].path:
         sizes += f"; data in {start.at_home(data[0].path)}"
     if request.largest_batch:
-        found, bases = _with_largest_batch(folder, bases, emit, timeout_s)
+        found, bases = with_largest_batch(folder, bases, emit, timeout_s)
         sizes += f"; {found.sentence()}"
     planned = request.rows(bases, preset)
     plan = BenchPlan(
@@ -102,13 +102,20 @@ def _budget_s(request: BenchRequest, preset: Preset | None, rows: int) -> float:
     return max(BUDGET_S, BUDGET_PER_ROW_S * rows)
 
 
-def _with_largest_batch(
+def with_largest_batch(
     folder: StudyFolder,
     bases: Sequence[RunConfig],
     emit: Callable[[Event], None],
     timeout_s: float,
 ) -> tuple[Largest, list[RunConfig]]:
-    """Search with the first base in FP32, and give every base that batch, its learning rate scaled."""
+    """Search with the first base in FP32, and give every base that batch, its learning rate scaled.
+
+    Args:
+        timeout_s: how long one try may take.
+
+    Raises:
+        UsageError: no batch fits, or how much memory is free cannot be told and no limit is given.
+    """
     searched = bases[0]
     if searched.memory_limit_bytes is None and not searched.device.startswith("cuda"):
         # the host's own end of memory is found by the kernel killing somebody: stay well off it

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from perfkit import discovery
 from perfkit.engine.events import Event
 from perfkit.runfolder import StudyFolder
 from perfkit.study import start
+from perfkit.study.bench.begin import with_largest_batch
+from perfkit.study.diagnose import verify
 from perfkit.study.diagnose.answer import DiagnoseAnswer
 from perfkit.study.diagnose.plan import DiagnosePlan
 from perfkit.study.diagnose.request import DiagnoseRequest
@@ -18,14 +21,14 @@ from perfkit.study.start import Prepared
 
 KIND = "diagnose"
 BUDGET_S = 60.0
-"""What an answer may take, start-up included, unless the flags say otherwise."""
+"""What a diagnosis may take, start-up included, unless the flags say otherwise; verifying comes on top."""
 
 
 def begin(request: DiagnoseRequest, emit: Callable[[Event], None], *, timeout_s: float) -> Prepared:
     """Look at the machine, lay out the training, make the data and the study folder.
 
     Args:
-        timeout_s: how long building a workload may take.
+        timeout_s: how long building a workload, or trying whether a batch fits, may take.
 
     Raises:
         UsageError: something asked for does not exist or cannot be had.
@@ -38,18 +41,29 @@ def begin(request: DiagnoseRequest, emit: Callable[[Event], None], *, timeout_s:
     request.row(base)
     (data,) = start.make_data([base], emit, timeout_s=timeout_s)
     base = sized(base, data.num_samples, request.settings.get("num_samples"))
-    row = request.row(base)
+    request.row(base)
     folder = StudyFolder.create(KIND)
     sizes = chosen(machine, base)
     if data.path:
         sizes += f"; data in {start.at_home(data.path)}"
-    budget_s = (request.budget_s or BUDGET_S) - start.RESERVE_S
-    plan = DiagnosePlan(rows=(row,), budget_s=budget_s, seed=request.seed)
+    if request.largest_batch:
+        found, (base,) = with_largest_batch(folder, [base], emit, timeout_s)
+        sizes += f"; {found.sentence()}"
+    budget_s, verify_s = budgets(request.verify, request.budget_s)
+    plan = DiagnosePlan(
+        rows=(request.row(base),),
+        base=base,
+        environment=environment,
+        verify=request.verify,
+        verify_s=verify_s,
+        operators=request.operators,
+        seed=request.seed,
+    )
     frame = Frame(
         command=request.command,
         environment=environment,
         base=base,
-        budget_s=budget_s,
+        budget_s=budget_s - start.RESERVE_S,
         warnings=warnings(machine, base),
         sizes=sizes,
     )
@@ -57,9 +71,28 @@ def begin(request: DiagnoseRequest, emit: Callable[[Event], None], *, timeout_s:
     return _prepared(folder, plan, frame)
 
 
-def resume_diagnosis(name: str, budget_s: float | None) -> Prepared:
+def budgets(most: int, asked_s: float | None) -> tuple[float, float]:
+    """Return what a diagnosis may take in all, and the part of it that is for verifying, in seconds.
+
+    Args:
+        most: remedies that are verified at most.
+        asked_s: what it may take in all, where that was asked for. The diagnosis comes first; of more than
+            is usual both get more.
+    """
+    verify_s = verify.budget_s(verify.most_rows(most)) if most else 0.0
+    usual_s = BUDGET_S + verify_s
+    if asked_s is None:
+        return usual_s, verify_s
+    diagnosing_s = max(min(asked_s, BUDGET_S), asked_s * BUDGET_S / usual_s)
+    return asked_s, asked_s - diagnosing_s
+
+
+def resume_diagnosis(name: str, asked_s: float | None) -> Prepared:
     """Open a diagnosis that was interrupted; see `perfkit.study.start.reopen`."""
-    return _prepared(*start.reopen(KIND, name, DiagnosePlan, budget_s))
+    folder, plan, frame = start.reopen(KIND, name, DiagnosePlan, asked_s)
+    if asked_s is not None:
+        plan = replace(plan, verify_s=budgets(plan.verify, asked_s)[1])
+    return _prepared(folder, plan, frame)
 
 
 def _prepared(folder: StudyFolder, plan: DiagnosePlan, frame: Frame) -> Prepared:

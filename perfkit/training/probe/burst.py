@@ -7,6 +7,7 @@ timed blocks are over.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections import Counter
@@ -84,19 +85,28 @@ def _sync_warnings(note: Callable[..., None]) -> Iterator[None]:
 
 
 def place_of(frame: FrameType | None) -> str:
-    """Return where the innermost code that is neither torch's nor ours was; torch's where there is none."""
+    """Return where the innermost code that is neither torch's nor ours was.
+
+    Where there is none, what of torch our loop called: a GradScaler's step, an optimizer's.
+    """
     in_torch = ""
     while frame is not None:
         name = frame.f_code.co_filename
         if name.startswith(_TORCH):
             where = name[len(str(Path(_TORCH).parent)) + 1 :]
-            in_torch = in_torch or f"{where}:{frame.f_lineno} ({frame.f_code.co_name})"
+            in_torch = f"{where}:{frame.f_lineno} ({frame.f_code.co_name})"
         elif _trains(name):
-            return f"{name}:{frame.f_lineno}"
+            return f"{at_home(name)}:{frame.f_lineno}"
         elif in_torch and name.startswith(_OURS):
             return in_torch
         frame = frame.f_back
     return in_torch or "unknown"
+
+
+def at_home(name: str) -> str:
+    """Return a file's path as seen from the working directory, where it lies below that."""
+    here = os.getcwd() + os.sep
+    return name[len(here) :] if name.startswith(here) else name
 
 
 def _trains(name: str) -> bool:

@@ -15,20 +15,25 @@ MOST_PENDING = 4096
 MOST_PHASE_MARKS = 256
 """Phase marks in one step; one with more is no step (an evaluation inside it) and gets none."""
 
-MARKED_STEP_S = 20e-6
-"""What a step costs whose phases are marked, at most: ten timing events of 1.3 to 2 µs each."""
+UNCOUNTED = 2.0
+"""A step with its phases marked costs at most so many times what the recorder counts of it: eight of its ten
+timing events are put by entering and leaving, which it does not count."""
 BAR = 0.01
 """Part of a step that marks may cost."""
 MOST_STEPS_APART = 15
 """A block has fifty steps and more where steps are this short: some are marked all the same."""
 
 
-def marking_period(step_s: float) -> int:
+def marking_period(step_s: float, own_s: float) -> int:
     """Return of how many steps one has its phases marked, so that marks cost no more than `BAR`.
 
     Odd, since work that alternates from step to step would be seen in one of its forms only.
+
+    Args:
+        own_s: what the recorder counts of its own calls in steps that were all marked (`Recorder.cost_s`):
+            some 10 µs on a bare machine, 300 in a virtual one that was measured.
     """
-    period = math.ceil(MARKED_STEP_S / (BAR * max(step_s, 1e-9)))
+    period = math.ceil(UNCOUNTED * own_s / (BAR * max(step_s, 1e-9)))
     return min(period + 1 - period % 2, MOST_STEPS_APART)
 
 
@@ -116,6 +121,13 @@ class DeviceSteps:
             step.last = mark
             self._pending.append(step)
         return mark_ns, mark
+
+    def take(self, step: Step) -> bool:
+        """Take the newest step back, if it is this one and still waits."""
+        if not self._pending or self._pending[-1] is not step:
+            return False
+        self._pending.pop()
+        return True
 
     def resolve(self) -> None:
         """Work up the steps that wait, as far as the device has come."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from evidences import CONFIG, blocks, evidence
@@ -89,6 +90,21 @@ def test_without_workers_nothing_is_handed_over() -> None:
     """Whatever a loader without workers calls ready, no worker put it there."""
     found = handing_over(0.0, 0.05, replace(CONFIG, num_workers=0))
     assert "handing over" not in found.message + found.try_next
+
+
+def test_a_process_without_workers_pins_its_batches_itself() -> None:
+    """On a GPU: what is neither reading nor collating; not decoding, however little else is recorded."""
+    config = replace(CONFIG, num_workers=0, devices=("cuda:0",), pin_memory=True)
+    loader = {"fetch_s": 0.13e-3, "fetch_cpu_s": 0.07e-3, "collate_s": 0.01e-3}
+    measured: dict[str, Any] = {"exposed_wait_s": 0.05, "loader": loader}
+    found = check(evidence(config, **measured))
+    assert found is not None and found.stage == "transfer"
+    assert "num_workers=1" in found.try_next and "--no-pin-memory" in found.try_next
+    assert any("pins it in 49.9 ms" in told for told in found.evidence)
+    without = check(evidence(replace(config, pin_memory=False), **measured))
+    assert without is not None and without.stage == "decode"
+    on_cpu = check(evidence(replace(config, devices=("cpu",)), **measured))
+    assert on_cpu is not None and on_cpu.stage == "decode"
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])

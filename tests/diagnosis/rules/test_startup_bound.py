@@ -114,11 +114,11 @@ def test_a_batch_that_is_slow_anyway_is_no_start() -> None:
 
 def test_what_was_seen_is_told() -> None:
     """Each start by itself."""
-    once = {"worker_start": 1.5, "first_batch": 0.5, "first_step": 0.1}
+    once = {"worker_start": 1.5, "first_batch": 0.5, "first_step": 0.2}
     found = check(evidence(RESTARTS, epoch_parts_s=parts(0.2), startup_s=once))
     assert found is not None
     assert found.evidence == (
         "An epoch takes 2.00 s longer than its steps before it runs steadily, workers being started anew each"
         " time.",
-        "When the run begins: starting the workers 1.50 s, the first batch 500 ms, the first step 100 ms.",
+        "When the run begins: starting the workers 1.50 s, the first batch 500 ms, the first step 200 ms.",
     )

@@ -181,3 +181,36 @@ def test_the_naive_reading_is_a_line(blames: Any, is_right: bool, said: str) -> 
     shown = replace(NAIVE, diagnosis=replace(NAIVE.diagnosis, naive_nvidia_smi=reading))
     assert sentences.naive(shown) == said
     assert sentences.naive(DECODE) == ""
+
+
+@pytest.mark.parametrize(
+    ("made_s", "needed", "now", "said"),
+    [
+        (0.12, 4, 1, "4 workers would keep up with the training; there is 1 now"),
+        (0.09, 3, 2, "3 workers would keep up with the training; there are 2 now"),
+        (
+            0.091, 3, 2,
+            "no number keeps up with the training: the cores have room for 3 beside it; there are 2 now",
+        ),
+        (
+            0.12, 1, 1,
+            "no number keeps up with the training: the cores have room for 1 beside it; there is 1 now",
+        ),
+    ],
+)  # fmt: skip
+def test_workers_that_the_cores_cap_do_not_keep_up(
+    made_s: float, needed: int, now: int, said: str
+) -> None:
+    """A step with its batch there takes 30 ms, by the rate of computing or else by a step less its waits."""
+    assert DECODE.diagnosis is not None
+    loader: dict[str, float | None] = {
+        "fetch_s": made_s - 0.002,
+        "collate_s": 0.001,
+        "handover_s": 0.001,
+    }
+    phases = {"waiting": 0.05, "transfer": 0.01, "forward": 0.02, "other": 0.01}
+    row = replace(DECODE.rows[0], loader=loader, phases_s=phases)
+    for rate in (16 / 0.03, None):
+        found = replace(DECODE.diagnosis, workers_needed=needed, compute_samples_per_sec=rate)
+        shown = replace(DECODE, base=BASE | {"num_workers": now}, rows=(row,), diagnosis=found)
+        assert sentences.workers(shown) == said

@@ -17,6 +17,7 @@ from report_diagnoses import (
 )
 
 from perfkit.document import Document, Verdict
+from perfkit.report.diagnose import figures
 from perfkit.report.diagnose.tree import tree
 from perfkit.stats import Interval
 
@@ -104,3 +105,12 @@ def test_nothing_attributed_is_no_tree() -> None:
     assert UNFINISHED.diagnosis is not None
     only = with_verdict(UNFINISHED, verdict("of_my_own", "low", Interval(0.1), 1.0))
     assert tree(only) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(1.5, "1.500"), (2e-4, "< 0.001"), (0.0, "0.000"), (-2e-4, "0.000"), (-0.3, "-0.300")],
+)
+def test_a_part_of_nothing_has_no_sign(value: float, said: str) -> None:
+    """A residual below zero by rounding alone is none."""
+    assert figures.fixed(value, 5.0, 1.0) == said

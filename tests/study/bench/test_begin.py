@@ -148,8 +148,9 @@ def test_the_budget_grows_with_the_rows(
 
 def test_an_epoch_is_as_long_as_the_dataset(begin: Begin) -> None:
     """Where a workload brings its own data, an epoch is all of it."""
-    prepared = begin(length=1000)
-    assert {row.config.num_samples for row in prepared.plan.rows} == {1000}
+    plan = begin(length=1000).plan
+    assert isinstance(plan, BenchPlan)
+    assert {row.config.num_samples for row in plan.rows} == {1000}
 
 
 @pytest.mark.parametrize(

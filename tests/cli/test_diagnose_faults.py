@@ -1,0 +1,93 @@
+"""`perfkit diagnose` on bad input, and faults in its arms with real processes: each is told."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_command import perform
+from bench_process import all_gone, bench, environment, rows, start, study, wait_for
+from fake_engine import FakeEngine
+
+from perfkit.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
+
+SIZE = ("--num-samples", "3200", "--num-workers", "1")
+reads_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message", "hint"),
+    [
+        (["--arch", "convnxt"], "unknown workload 'convnxt'", "did you mean convnext?"),
+        (["--variant", "bf61"], "unknown variant 'bf61'", "did you mean bf16?"),
+        (["--time-budget", "0"], "--time-budget", ""),
+        (["--num-workers", "-1"], "--num-workers is -1", ""),
+        (["--batch-size", "64", "--num-samples", "32"], "batch 64 is more than the 32", "--num-samples"),
+        (["--resume", "nowhere"], "there is no study nowhere", "latest"),
+        (["--resume", "latest", "--num-workers", "2"], "--resume goes on with the settings", "--json"),
+    ],
+)  # fmt: skip
+def test_bad_input(
+    flags: list[str],
+    message: str,
+    hint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A message, what would help, exit code 2, and no study."""
+    monkeypatch.chdir(tmp_path)
+    assert perform(monkeypatch, FakeEngine(), *flags, command="diagnose") == EXIT_USAGE
+    said = capsys.readouterr()
+    assert message in said.err and hint in said.err
+    assert "Traceback" not in said.err and not said.out
+    assert not (tmp_path / ".perfkit").exists()
+
+
+def blocks(folder: Path) -> list[dict[str, Any]]:
+    """The blocks of the only process, as it was stored."""
+    stored = json.loads((study(folder) / "generations" / "1.json").read_text())
+    (process,) = stored["processes"]
+    found: list[dict[str, Any]] = process["blocks"]
+    return found
+
+
+@reads_proc
+@pytest.mark.parametrize(
+    ("fault", "status", "message"),
+    [("memory", "oom", "can't allocate memory"), ("worker", "killed", "a loader worker died")],
+)
+def test_a_fault_in_an_arm(fault: str, status: str, message: str, tmp_path: Path) -> None:
+    """What happened, exit code 1, the block before it kept, no diagnosis, nothing left running."""
+    arguments = ["--arch", "fails_when_replayed", *SIZE, "--json", "out.json"]
+    env = environment(PERFKIT_TEST_FAULT=fault)
+    code, out, err = bench(tmp_path, *arguments, command="diagnose", env=env)
+    row = rows(tmp_path / "out.json")["fails_when_replayed/fp32"]
+    assert (code, row["status"]) == (EXIT_FAILED, status)
+    assert message in row["message"] and message in " ".join(out.split())
+    assert "Traceback" not in out + err
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert (document["diagnosis"], document["unavailable"]) == (None, {"diagnosis": "failed"})
+    assert [block["arm"] for block in blocks(tmp_path)] == ["real"]
+    assert all_gone(tmp_path)
+
+
+@reads_proc
+def test_an_interrupt_in_an_arm(tmp_path: Path) -> None:
+    """Ctrl-C in a replayed block: the command that goes on, exit code 130, and nothing left running."""
+    child = start(tmp_path, "--arch", "tiny", *SIZE, command="diagnose")
+    events = "processes/1-0/ranks/0/events.jsonl"
+    wait_for(
+        lambda: any('"block"' in path.read_text() for path in tmp_path.glob(f".perfkit/*/{events}"))
+    )
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == EXIT_INTERRUPTED
+    assert "Traceback" not in out + err and "Not complete" in out
+    assert f"go on with: perfkit diagnose --resume {study(tmp_path).relative_to(tmp_path)}" in err
+    assert not json.loads((study(tmp_path) / "document.json").read_text())["complete"]
+    assert all_gone(tmp_path)
