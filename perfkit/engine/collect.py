@@ -57,11 +57,13 @@ def collect(
     answers: dict[str, dict[str, Any]] = {}
     blocks: dict[int, dict[str, Any]] = {}
     unavailable: dict[str, str] = {}
+    lost_arms: dict[str, str] = {}
     for event in folder.rank(0).events.read():
         if event.get("event") == "done" and event.get("do") == "block":
             if event["result"] is not None:
                 blocks[event["block"]] = event
             unavailable |= event.get("unavailable", {})
+            lost_arms |= event.get("lost", {})
         elif event.get("event") == "done":
             answers[event["do"]] = event
         elif event.get("event") == "ready":
@@ -99,7 +101,9 @@ def collect(
         environment=ready.get("environment", {}),
         examined=_without_frame(examined),
         profile=profiled,
-        lost=_merged("lost", later) | {part: missing.message for part, missing in lost.items()},
+        lost=lost_arms
+        | _merged("lost", later)
+        | {part: missing.message for part, missing in lost.items()},
         unavailable=unavailable
         | reasons
         | _merged("unavailable", later)

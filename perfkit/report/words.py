@@ -51,6 +51,9 @@ NAMES: Mapping[str, str] = {
     "sync": "synchronising calls",
     "communication": "communication",
     "contention": "contention",
+    "burst": "a profiled burst",
+    "synchronising": "calls that wait for the device",
+    "dispatch": "what launching costs",
 }
 """Values of a row and parts of a training, as they are called in text; others are left to the JSON."""
 _OF_THE_TRAINING = (

@@ -19,7 +19,8 @@ OWN_PARTS = ("steps", "partial_batch", "epoch_start", "evaluation")
 """Names that periodic work of the same name does not take."""
 NOT_IN_AN_EPOCH = (
     "partial_batch", "memory", "losses", "flops_per_sample", "gemm_ceiling_share",
-    "copy_bytes_per_sec", "examine", "full_epoch", "quit",
+    "copy_bytes_per_sec", "examine", "full_epoch", "quit", "replay", "replay_running",
+    "loader_samples_per_sec", "burst", "synchronising", "dispatch",
 )  # fmt: skip
 """What a process may have lost and still have its forecast. Any other name is an edge of the epoch: its
 start, evaluation, periodic work, or all of them (`edges`)."""

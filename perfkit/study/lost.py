@@ -22,6 +22,12 @@ _TITLES = {
     "examine": "losses, FLOPs and ceilings",
     "full_epoch": "the real epoch",
     "quit": "leaving",
+    "replay": "replayed batches",
+    "replay_running": "replayed batches beside running workers",
+    "loader_samples_per_sec": "the loader alone",
+    "burst": "a profiled burst",
+    "synchronising": "calls that wait for the device",
+    "dispatch": "what launching operators costs",
 }
 _TAKES_ALONG = {
     "edges": ("peak_allocated_bytes", "peak_reserved_bytes", "peak_rss_bytes", "memory_ratio"),

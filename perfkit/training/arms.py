@@ -109,6 +109,10 @@ class Replay:
         self._versions = [_versions(batch) for batch in self._batches]
         self._turn = itertools.cycle(range(REPLAYED_BATCHES))
 
+    def forget(self) -> None:
+        """Let go of the batches and of their memory."""
+        self._batches, self._versions = [], []
+
     def rest(self, capacity: int) -> None:
         """Wait until the workers have filled their queue and idle; with `running` they never do."""
         if self._running or capacity <= 0:

@@ -50,6 +50,8 @@ class Commands:
         self._arm_blocks = ArmBlocks(self.loop, self._real, self.config.queue_capacity)
         self._edges = Edges(self.loop, self._real, loader, self._order, str(folder.path))
         self._of_workers = memory.host_memory()
+        self._lost_arms: dict[str, dict[str, str]] = {}
+        """Arms that cannot be had, and why."""
 
     def close(self) -> None:
         """Put on disk what the recorder still holds."""
@@ -116,25 +118,43 @@ class Commands:
 
         An arm that cannot be had answers with a `result` of null and why.
         """
-        source = self._arms[arm]
+        if arm in self._lost_arms:
+            return {"block": block, "arm": arm, "result": None, "unavailable": self._lost_arms[arm]}
+        parts = Parts()
+
+        def once() -> dict[str, Any] | None:
+            try:
+                return self._timed(block, self._arms[arm], steps, seconds)
+            except arms.BatchesChanged:
+                parts.missing(arm, "batches_changed")
+                return None
+
+        # what training itself cannot do is the end of its row; an arm that fails costs that arm
+        result = once() if arm == "real" else parts.measure(arm, once, self._edges.recover)
+        if result is None:
+            self._lost_arms[arm] = parts.unavailable
+            source = self._arms[arm]
+            if isinstance(source, arms.Replay):
+                source.forget()
+        return {"block": block, "arm": arm, "result": result, **parts.answer()}
+
+    def _timed(
+        self, block: int, source: arms.Real | arms.Replay, steps: int | None, seconds: float | None
+    ) -> dict[str, Any]:
         own_ns, steps_before = self.recorder.own_ns, self.recorder.steps
         of_arm: dict[str, Any] = {}
-        try:
-            if seconds is None:
-                result = self.loop.block(block, source, steps or LEAST_STEPS)
-            else:
-                found = self._arm_blocks.time(block, source, seconds)
-                result = found.block
-                of_arm = {k: v for k, v in asdict(found).items() if k != "block"}
-        except arms.BatchesChanged:
-            reason = {arm: "batches_changed"}
-            return {"block": block, "arm": arm, "result": None, "unavailable": reason}
+        if seconds is None:
+            result = self.loop.block(block, source, steps or LEAST_STEPS)
+        else:
+            found = self._arm_blocks.time(block, source, seconds)
+            result = found.block
+            of_arm = {k: v for k, v in asdict(found).items() if k != "block"}
         self._check_recorded()
         answer = asdict(result) | of_arm
         answer["loss"] = None if math.isnan(result.loss) else result.loss
         made = max(self.recorder.steps - steps_before, 1)
         answer["own_s"] = (self.recorder.own_ns - own_ns) * 1e-9 * result.steps / made
-        return {"block": block, "arm": arm, "result": answer}
+        return answer
 
     def do_load(self, seconds: float) -> dict[str, Any]:
         """Time the loader alone; see `perfkit.training.blocks.loader_alone`."""
