@@ -33,8 +33,9 @@ JOBS = {
         right=("host_bound",), arguments=("--batch-size", "64", "--num-workers", "0")
     ),
     "item": Job(right=("sync_bound",), arguments=("--batch-size", "128", "--num-workers", "0")),
+    # its GradScaler looks at what it found after every backward: that is a synchronising call
     "prefetched": Job(
-        right=("compute_bound", "balanced"),
+        right=("compute_bound", "balanced", "sync_bound"),
         never="input_bound",
         arguments=(*PREFETCHED, "--amp", "--pin-memory"),
     ),

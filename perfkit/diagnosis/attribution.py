@@ -147,9 +147,13 @@ def _in_time_share(evidence: Evidence) -> float:
 
 
 def _ahead_share(evidence: Evidence, copies: Interval, hidden: Mapping[str, Interval]) -> float:
-    """Part of the copies that the host is ahead of; all where calls wait for the device, or unknown."""
+    """Part of the copies that the host is ahead of; all where calls wait for the device, or unknown.
+
+    One from pageable memory is such a call, and drains the device's queue itself.
+    """
     told = _with_waits(evidence)
-    if evidence.burst is None or _drains(evidence) or not told or copies.value <= 0:
+    waits_for_it = _drains(evidence) or not evidence.config.pin_memory
+    if evidence.burst is None or waits_for_it or not told or copies.value <= 0:
         return 1.0
     waits = [wait > EXPOSED_SHARE * s.mean_step_s for s in told for wait in s.wait_s]
     idle_s = hidden["host_launch"].value if "host_launch" in hidden else 0.0

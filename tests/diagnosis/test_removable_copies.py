@@ -10,7 +10,7 @@ from evidences import CONFIG, blocks, evidence
 from perfkit.diagnosis.attribution import attribute
 from perfkit.diagnosis.evidence import Attribution, Burst, Stretch
 
-GPU = replace(CONFIG, num_samples=1600, num_workers=2, devices=("cuda:0",))
+GPU = replace(CONFIG, num_samples=1600, num_workers=2, devices=("cuda:0",), pin_memory=True)
 """An epoch of 100 steps of 0.1 s; each batch is ordered four steps before."""
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from perfkit.config import RunConfig
 from perfkit.engine.results import ProcessResult
+from perfkit.engine.seat import PARTS
 from perfkit.study.forecast import (
     epoch_parts_s,
     lost_of_the_epoch,
@@ -91,7 +92,10 @@ def test_a_lost_edge_leaves_no_forecast(name: str) -> None:
     assert lost_of_the_epoch(lost) == [name]
 
 
-@pytest.mark.parametrize("name", ["memory", "losses", "flops_per_sample", "full_epoch", "examine"])
+BESIDE = ("memory", "losses", "flops_per_sample", "replay", "replay_running", "dispatch")
+
+
+@pytest.mark.parametrize("name", [*BESIDE, *(p for do, p in PARTS.items() if do != "edges")])
 def test_what_is_no_part_of_an_epoch_costs_no_forecast(name: str) -> None:
     """Losses, ceilings, peaks and a real epoch are values of their own."""
     lost = replace(process(evaluation=0.5), lost={name: "RuntimeError: gone"})
