@@ -41,7 +41,9 @@ def bench(
         return stored
     command = [sys.executable, "-m", "perfkit", *arguments]
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, env=_environment())
+        done = subprocess.run(
+            command, cwd=folder, stdout=subprocess.PIPE, env=environment_of_children()
+        )
     if done.returncode not in _ANSWERED or not done.stdout:
         raise PerfkitError(f"perfkit {' '.join(arguments)} ended with code {done.returncode}")
     document = documents.loads(done.stdout.decode(), name="its answer")
@@ -73,8 +75,9 @@ def _same(document: Document, command: str, environment: dict[str, Any]) -> bool
     return document.complete and document.command == command and same_machine
 
 
-def _environment() -> dict[str, str]:
-    # it runs in another folder, where a relative path would lead elsewhere
+def environment_of_children() -> dict[str, str]:
+    """Return the environment of a command that runs in another folder."""
+    # a relative path would lead elsewhere there
     path = os.environ.get("PYTHONPATH", "")
     absolute = [os.path.abspath(part) for part in path.split(os.pathsep) if part]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(absolute)}

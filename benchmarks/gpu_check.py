@@ -4,6 +4,7 @@
 per precision, whose rows (the fp32 reference among them) take turns on a quarter of the card each.
 Memory, NVML, MFU and the share of the matrix-product ceiling; then agreement and overhead with CUDA events.
 `--part diagnose`: what `perfkit diagnose` says of jobs with one bottleneck planted (`_gpu_jobs.py`).
+`--part run`: what `perfkit run` makes of a script that knows nothing of it (`_gpu_run.py`).
 A call begins nothing that does not fit into its time: run the same command again to go on.
 `--device cpu` runs the same path small.
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import _gpu_jobs
+import _gpu_run
 import agreement
 import overhead
 from _bench import bench, warnings_of
@@ -62,6 +64,8 @@ class Call:
         self.documents: list[Document] = []
         self.jobs: list[Row] = []
         """What was said of planted jobs."""
+        self.runs: list[Row] = []
+        """What a script did, bare and attached."""
         self.targets: list[Target] = []
         """Those of the other benchmarks that the part ran."""
 
@@ -125,7 +129,22 @@ def diagnose(call: Call) -> None:
         call.jobs.append(_gpu_jobs.row_of(name, document))
 
 
-PARTS: dict[str, Callable[[Call], None]] = {"variants": variants, "diagnose": diagnose}
+def run_part(call: Call) -> None:
+    """A script that knows nothing of perfkit: bare, attached, and bare again."""
+    call.begin("run", _gpu_run.TAKES_S)
+    call.options.out.mkdir(parents=True, exist_ok=True)
+    rows, document = _gpu_run.watched(call.options.out / "run.json")
+    _gpu_run.add_ours(rows, document)
+    call.watch.mark()
+    call.runs, call.documents = rows, [document]
+    call.targets += _gpu_run.targets(rows)
+
+
+PARTS: dict[str, Callable[[Call], None]] = {
+    "variants": variants,
+    "diagnose": diagnose,
+    "run": run_part,
+}
 
 
 def rows_of(precision: str, *, compiled: bool) -> list[str]:
@@ -165,8 +184,8 @@ def main(argv: list[str]) -> None:
     answer = Answer(
         name="gpu_check",
         title=f"GPU check: {options.part} on {environment.get('device_name')}",
-        rows=call.jobs or table_rows(call.documents),
-        columns=JOB_COLUMNS if call.jobs else COLUMNS,
+        rows=call.runs or call.jobs or table_rows(call.documents),
+        columns=RUN_COLUMNS if call.runs else JOB_COLUMNS if call.jobs else COLUMNS,
         targets=[*call.targets, *(_gpu_jobs.targets(call.jobs) if call.jobs else ())],
         remarks=[f"perfkit {document.command.partition(' ')[2]}" for document in call.documents],
         warnings=[*unfinished, *told, *call.watch.warnings()],
@@ -218,6 +237,15 @@ COLUMNS: Columns = (
     ("Of matrix ceiling", lambda r: units.share(r["gemm_ceiling_share"], 1)),
     ("Own cost", lambda r: units.share(r["overhead_share"], 2)),
     ("Generations", lambda r: str(r["generations"])),
+)
+RUN_COLUMNS: Columns = (
+    ("Run", lambda r: r["name"]),
+    ("Weights", lambda r: r["weights"][:12]),
+    ("Steps", lambda r: str(r["steps"])),
+    ("Counted", lambda r: str(r.get("counted_steps", units.MISSING))),
+    ("Wait by the script (ms)", lambda r: _scaled(r["wait_s"], 1e3)),
+    ("Exposed wait by perfkit (ms)", lambda r: _scaled(r.get("exposed_wait_s"), 1e3)),
+    ("Said", lambda r: r.get("said") or units.MISSING),
 )
 JOB_COLUMNS: Columns = (
     ("Job", lambda r: r["job"]),

@@ -242,7 +242,8 @@ def _within_compute(
     if said is not None:
         found["contention"] = said
     burst = evidence.burst
-    if burst is not None and burst.busy_share is not None and not evidence.on_cpu:
+    # where copies are not known, a device that idles may be copying
+    if burst is not None and burst.busy_share is not None and "h2d" in each:
         told = sum(max(0.0, one.value) for one in (*each.values(), *found.values()))
         told += max(0.0, evidence.row.phases_s.get("other", 0.0))
         idle_s = max(0.0, (1 - burst.busy_share) * step_s - told)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from perfkit.engine import trace
-from perfkit.engine.phases import step_means
+from perfkit.engine.phases import StepMeans, step_means, together
 from perfkit.engine.process import Failed
-from perfkit.engine.results import BlockResult, ProcessResult, Profile
+from perfkit.engine.profile import profile_of
+from perfkit.engine.results import BlockResult, ProcessResult
 from perfkit.errors import DamagedFile
-from perfkit.records import FETCHES, STEPS, FetchRecord
+from perfkit.records import FETCHES, STEPS, FetchRecord, StepRecord
 from perfkit.runfolder import RunFolder
 from perfkit.telemetry.host import LEAST_FOREIGN_S
 
@@ -71,7 +71,7 @@ def collect(
     fetches = _fetches(folder)
     ready, warm_up = answers.get("ready", {}), answers.get("warm_up", {})
     at_edges, examined = answers.get("edges", {}), answers.get("examine", {})
-    profiled, reasons = _profile(folder, name, answers.get("profile"))
+    profiled, reasons = profile_of(folder, name, answers.get("profile"))
     parts = ("load", "edges", "examine", "epoch", "profile")
     later = tuple(answers.get(part, {}) for part in parts)
     stretches = [(e["result"]["start_ns"], e["result"]["end_ns"]) for e in blocks.values()]
@@ -79,16 +79,22 @@ def collect(
         # the workers are started in the warm-up: what they made by its end was made in it
         stretches.append((ready["t_ns"], warm_up["t_ns"]))
     each_s = production_s(fetches, stretches, folder.config().num_workers)
+    counted = [(blocks[w.number], w) for w in watches if w.number in blocks]
+    steps = [_records(folder, event) for event, _ in counted]
+    means = [step_means(records) for records in steps]
+    real = [n for n, (event, _) in enumerate(counted) if event["arm"] == "real"]
+    pooled = together([steps[n] for n in real], [means[n] for n in real])
     return ProcessResult(
         key=key,
         status="ok" if failure is None else failure.status,
         message=None if failure is None else failure.message,
         folder=name,
         blocks=tuple(
-            _block(folder, blocks[w.number], w, fetches, each_s)
-            for w in watches
-            if w.number in blocks
+            _block(event, watch, records, of_block, fetches, each_s)
+            for (event, watch), records, of_block in zip(counted, steps, means, strict=True)
         ),
+        phases_s=pooled.phases_s,
+        phases_clock=pooled.clock,
         startup_s={
             **warm_up.get("startup_s", {}),
             **{f"first_{k}": v for k, v in at_edges.get("edges", {}).get("set_up", {}).items()},
@@ -111,19 +117,23 @@ def collect(
     )
 
 
+def _records(folder: RunFolder, event: dict[str, Any]) -> list[StepRecord]:
+    first, steps = event["result"]["first_step"], event["result"]["steps"]
+    return list(STEPS.read(folder.rank(0).steps, first=first, count=steps))
+
+
 def _block(
-    folder: RunFolder,
     event: dict[str, Any],
     watch: BlockWatch,
+    records: Sequence[StepRecord],
+    means: StepMeans,
     fetches: Sequence[FetchRecord],
     each_s: float | None,
 ) -> BlockResult:
     result = event["result"]
     start_ns, end_ns = result["start_ns"], result["end_ns"]
-    first, steps = result["first_step"], result["steps"]
-    records = list(STEPS.read(folder.rank(0).steps, first=first, count=steps))
+    steps = result["steps"]
     made = [f for f in fetches if f.end_ns <= end_ns and _began_ns(f) >= start_ns]
-    means = step_means(records)
     waits = [r.exposed_wait_s for r in records]
     # an arm that replays trains on batches that are paid for; what it drains it has waited for nobody
     known = event["arm"] == "real" and min(result["queue_start"], result["queue_end"]) >= 0
@@ -223,30 +233,6 @@ def loader_means(made: Sequence[FetchRecord]) -> dict[str, float]:
     if idle_s > 0:
         means["busy_share"] = busy_s / (busy_s + idle_s)
     return means
-
-
-def _profile(
-    folder: RunFolder, name: str, answer: dict[str, Any] | None
-) -> tuple[Profile | None, dict[str, str]]:
-    """What a process answered of its burst, with the trace behind it; and why the trace cannot be read."""
-    if answer is None:
-        return None, {}
-    dispatch = answer.get("dispatch") or {}
-    found = Profile(
-        synchronising=answer.get("synchronising"),
-        operators=dispatch.get("operators"),
-        dispatch_s=dispatch.get("dispatch_s"),
-        fixed_share=dispatch.get("fixed_share"),
-    )
-    if not answer.get("traced"):
-        return found, {}
-    path = folder.rank(0).trace
-    try:
-        read = trace.read(path)
-    except DamagedFile:
-        return found, {"burst": "failed"}
-    file = f"{name}/{relative(path, folder.path)}"
-    return replace(found, trace=read, file=file), {}
 
 
 def _fetches(folder: RunFolder) -> list[FetchRecord]:

@@ -48,6 +48,17 @@ def step_means(records: Sequence[StepRecord]) -> StepMeans:
     )
 
 
+def together(blocks: Sequence[Sequence[StepRecord]], each: Sequence[StepMeans]) -> StepMeans:
+    """Average the steps of all blocks, where no single one has steps enough with their phases marked.
+
+    Args:
+        each: what the blocks say by themselves; where one of them has phases, this has none.
+    """
+    if any(means.phases_s for means in each):
+        return StepMeans()
+    return step_means([record for block in blocks for record in block])
+
+
 def _phases(records: Sequence[StepRecord], *, split: bool) -> tuple[dict[str, float], Clock | None]:
     on_device = [r for r in records if not math.isnan(r.device_step_s)]
     if on_device:

@@ -93,6 +93,9 @@ class ProcessResult:
     folder: str = ""
     """Relative to the study folder."""
     blocks: tuple[BlockResult, ...] = ()
+    phases_s: dict[str, float] = field(default_factory=dict)
+    """Means over all its real steps, where no block has phases of its own; else empty."""
+    phases_clock: Clock | None = None
     startup_s: dict[str, float] = field(default_factory=dict)
     edges: dict[str, Any] = field(default_factory=dict)
     full_epoch_s: float | None = None

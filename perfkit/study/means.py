@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from perfkit.document import Clock, Spread
 from perfkit.engine.results import BlockResult, ProcessResult
 from perfkit.stats import median, quantile
+from perfkit.study.forecast import real_blocks
 
 READINESS = ("waiting", "transfer")
 """Phases of a block that knows whether a batch was ready; others have `data_wait` in their place."""
@@ -44,14 +45,19 @@ def per_step_value(
     return per_step(blocks, picked).get("value")
 
 
-def phases(blocks: Sequence[BlockResult]) -> tuple[dict[str, float], Clock | None]:
+def phases(processes: Sequence[ProcessResult]) -> tuple[dict[str, float], Clock | None]:
     """Mean seconds of a step in each phase, and whose clock they are on.
+
+    Where no block has any they are those of all real steps of the first process that has them.
 
     Blocks of two clocks are not averaged together, nor those that know whether a batch was ready with
     those that do not: the device's clock and the knowledge are preferred, so that phases add up to the mean
     step of the blocks they are of.
     """
-    timed = [block for block in blocks if block.phases_s]
+    timed = [block for block in real_blocks(processes) if block.phases_s]
+    if not timed:
+        pooled = next((p for p in processes if p.phases_s), None)
+        return ({}, None) if pooled is None else (pooled.phases_s, pooled.phases_clock)
     clocks: tuple[Clock | None, ...] = ("device", "host", None)
     clock = next((c for c in clocks if any(b.phases_clock == c for b in timed)), None)
     timed = [block for block in timed if block.phases_clock == clock]

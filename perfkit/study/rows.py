@@ -67,7 +67,7 @@ def _row(
     memory = most(p.memory for p in finished)
     examined = next((p.examined for p in finished if p.examined), {})
     achieved = _achieved(examined, samples_per_sec)
-    phases_s, phases_clock = phases(blocks)
+    phases_s, phases_clock = phases(finished)
 
     def judged(measure: Any) -> Any:
         return speedup(row, reference, results, measure, confidence=confidence)
@@ -214,6 +214,9 @@ def _loss(
     )
 
 
+_EXAMINED = ("mfu", "flops_per_sample", "gemm_ceiling_share")
+
+
 def _why_missing(
     name: str, status: Status, every: list[ProcessResult], known: Mapping[str, str]
 ) -> str:
@@ -226,6 +229,8 @@ def _why_missing(
     on_cuda = str(environment.get("device_type", "")) == "cuda"
     if name in ("peak_allocated_bytes", "peak_reserved_bytes", "gpu_util_share") and not on_cuda:
         return "no_gpu"
+    if name in _EXAMINED and not any(p.examined for p in every):
+        return "not_asked"
     if name == "mfu" and "flops_per_sample" not in known:
         return "unknown_peak"
     return "no_data"

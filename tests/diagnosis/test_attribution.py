@@ -271,3 +271,13 @@ def test_readiness_of_all_real_steps() -> None:
     unknown = attribute(measured(*blocks("real", 0.1, ready=-1), not_ready_share=0.9))
     assert found is not None and found.not_ready_share == 0.5
     assert unknown is not None and unknown.not_ready_share == 0.9
+
+
+def test_a_device_that_may_be_copying_is_not_said_to_wait_for_launches() -> None:
+    """Where copies were not seen, what it idles may be one of them: it stays in computing."""
+    phases = {name: seconds for name, seconds in DEVICE.items() if name != "h2d"}
+    made = replace(measured(phases_s=phases, phases_clock="device"), config=GPU)
+    found = attribute(replace(made, burst=Burst(steps=5, busy_share=0.1)))
+    assert found is not None
+    assert found.seconds["host_launch"] == found.seconds["sync"] == 0
+    assert found.unavailable["h2d"] == found.unavailable["host_launch"] == "no_data"

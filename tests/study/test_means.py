@@ -20,6 +20,11 @@ def timed(number: int, phases_s: dict[str, float], clock: Any, steps: int = 10) 
     return replace(block(number, 0, 0.1, steps), phases_s=phases_s, phases_clock=clock)
 
 
+def of(*blocks: BlockResult) -> list[ProcessResult]:
+    """One process with these blocks."""
+    return [ProcessResult(key="x/fp32", status="ok", blocks=blocks)]
+
+
 def first_step(value: float | None, status: Any = "ok") -> ProcessResult:
     startup = {"worker_start": 0.1} | ({} if value is None else {"first_step": value})
     return ProcessResult(key="x/fp32", status=status, startup_s=startup)
@@ -40,21 +45,31 @@ def test_blocks_weigh_by_their_steps() -> None:
 def test_two_clocks_are_never_averaged_together() -> None:
     """Blocks on the device's clock are preferred, then the host's, then those of earlier versions."""
     host, device, untold = timed(0, HOST, "host"), timed(1, DEVICE, "device"), timed(2, HOST, None)
-    assert phases([host, device, untold]) == (pytest.approx(DEVICE), "device")
-    assert phases([host, untold]) == (pytest.approx(HOST), "host")
-    assert phases([untold]) == (pytest.approx(HOST), None)
-    assert phases([timed(0, {}, None)]) == ({}, None)
+    assert phases(of(host, device, untold)) == (pytest.approx(DEVICE), "device")
+    assert phases(of(host, untold)) == (pytest.approx(HOST), "host")
+    assert phases(of(untold)) == (pytest.approx(HOST), None)
+    assert phases(of(timed(0, {}, None))) == ({}, None)
 
 
 def test_blocks_without_phases_have_no_clock() -> None:
     """A block whose phases were not marked says nothing of them, whatever clock it names."""
-    assert phases([timed(0, {}, "device"), timed(1, HOST, "host")]) == (pytest.approx(HOST), "host")
+    found = phases(of(timed(0, {}, "device"), timed(1, HOST, "host")))
+    assert found == (pytest.approx(HOST), "host")
+
+
+def test_where_no_block_has_phases_those_of_all_its_steps_are_told() -> None:
+    """Marks that cost much are put in few steps: too few in a block, enough in all of them."""
+    (process,) = of(timed(0, {}, None), timed(1, {}, None))
+    told = replace(process, phases_s=DEVICE, phases_clock="device")
+    assert phases([process, told]) == (DEVICE, "device")
+    known = of(timed(0, HOST, "host"))
+    assert phases([told, *known]) == (pytest.approx(HOST), "host")
 
 
 def test_what_is_known_of_readiness_is_not_mixed_with_what_is_not() -> None:
     """Phases add up to the mean step of the blocks that they are of."""
     knowing = [timed(0, DEVICE, "host", 10), timed(1, {**DEVICE, "waiting": 0.06}, "host", 30)]
-    found, clock = phases([*knowing, timed(2, HOST, "host", 500)])
+    found, clock = phases(of(*knowing, timed(2, HOST, "host", 500)))
     assert clock == "host"
     assert found == pytest.approx({"waiting": 0.05, "transfer": 0.01, "forward": 0.07})
 

@@ -11,13 +11,14 @@ from perfkit.diagnosis.evidence import Burst, Evidence
 from perfkit.diagnosis.rules.sync_bound import HIGH_SHARE, MODERATE_SHARE, check
 
 GPU = replace(CONFIG, devices=("cuda:0",))
+NO_COPIES = {"waiting": 0.0, "transfer": 0.0, "h2d": 0.0, "forward": 0.1}
 CALLS = {"train.py:12": 0.1, "train.py:88": 2.0}
 
 
 def idles(share: float, calls: dict[str, float] | None = None) -> Evidence:
     """The device idles during a share of a step of 0.1 s."""
     burst = Burst(steps=5, busy_share=1 - share, synchronising=CALLS if calls is None else calls)
-    return replace(evidence(GPU), burst=burst)
+    return replace(evidence(GPU, phases_s=NO_COPIES), burst=burst)
 
 
 def test_fires_at_its_thresholds() -> None:
