@@ -4,8 +4,9 @@ In one process, in turns: bare, recorded, recorded, bare. Each such palindrome g
 difference per step; the intervals are Student's t over palindromes. Two kinds of step on a CPU:
 `paced` does small layers for half of its length and then spins to its end, so that the only noise is
 the loop's; `work` does small layers all the way, so that caches which the recorder takes from the step
-count too; and `script` is a small training with the recorder of `perfkit run` in it, in a process of its
-own, whose own calls and whose start-up are told besides. On CUDA, with events: `launch-bound` (small layers) and `device-bound` (large products).
+count too. On CUDA, with events: `launch-bound` (small layers) and `device-bound` (large products).
+Besides, `script` is a small training with the recorder of `perfkit run` in it, in a process of its own,
+which also tells its own calls by direct timing, and what its start-up takes longer.
 """
 
 from __future__ import annotations
@@ -212,7 +213,7 @@ def main(argv: list[str]) -> None:
     own = own_cost(config, seconds=0.5 if options.small else 8.0)
     watch.mark()
     rows.append(_attached.row(ATTACHED_S, 0.5 if options.small else SECONDS))
-    start_up = _attached.start_up(2 if options.small else START_UPS)
+    start_up = _attached.start_up(1 if options.small else START_UPS)
     watch.mark()
     answer = Answer(
         name="overhead",

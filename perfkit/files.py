@@ -37,3 +37,12 @@ def write_bytes(path: Path, content: bytes) -> None:
                 os.unlink(temporary)
         hint = "free some space or name another place" if error.errno == errno.ENOSPC else None
         raise PerfkitError(f"cannot write {path}: {error.strerror or error}", hint=hint) from error
+
+
+def cache_dir() -> Path:
+    """Where generated data lives: `PERFKIT_CACHE_DIR`, or `perfkit` in the user's cache folder."""
+    named = os.environ.get("PERFKIT_CACHE_DIR")
+    if named:
+        return Path(named).expanduser().resolve()
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "perfkit"

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from perfkit.codec import from_json, json_text, to_json
 from perfkit.config import RunConfig
 from perfkit.errors import DamagedFile, PerfkitError, UsageError
-from perfkit.files import write_text
+from perfkit.files import cache_dir, write_text
 
 OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The device is full, the user's quota is, or the file has reached a limit."""
@@ -241,6 +241,22 @@ class StudyFolder:
     def generation(self, number: int) -> Path:
         """The stored result of one finished generation."""
         return self.path / "generations" / f"{number}.json"
+
+
+def place_of_study(command: str) -> tuple[StudyFolder, str | None]:
+    """Make the folder of a study: below the working directory, else below the cache folder.
+
+    Returns:
+        The folder, and why it does not lie below the working directory; None where it does.
+
+    Raises:
+        UsageError: neither can be written to.
+    """
+    try:
+        return StudyFolder.create(command), None
+    except UsageError as error:
+        refused = error
+    return StudyFolder.create(command, root=cache_dir() / ROOT.lstrip(".")), refused.message
 
 
 def out_of_space(error: BaseException) -> bool:

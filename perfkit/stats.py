@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from statistics import fmean, stdev, variance
 from typing import Literal
 
@@ -27,6 +28,10 @@ MIN_GENERATIONS = 4
 """Fewer independent repetitions than this and no comparison is made."""
 EFFECT = 0.01
 """A smaller change than this is not called faster or slower, however sure it is."""
+MOST_AUTOCORRELATION = 0.9
+"""Of neighbouring values; a series with more tells next to nothing of it."""
+LEAST_NEIGHBOURS = 6
+"""Values of a series whose autocorrelation is estimated."""
 SAME_WITHIN = 0.03
 """An interval of a ratio that lies this close to 1 means the same."""
 
@@ -98,8 +103,35 @@ def ratio_interval(log_ratios: Sequence[float], confidence: float = CONFIDENCE) 
     return _exponential(mean_interval(log_ratios, confidence))
 
 
+def effective_sizes(*series: Sequence[float]) -> tuple[float, ...]:
+    """Return how many independent values each series of neighbours is worth, from 2 to their number.
+
+    n (1 − r) / (1 + r), with r the lag-1 autocorrelation, one for all series, which are alike (Bayley &
+    Hammersley, J. R. Stat. Soc. B 8, 1946, for a memory that fades geometrically). What short series show of
+    it is too low: (n r + 1) / (n − 4) puts that right (Marriott & Pope, Biometrika 41, 1954), and is held
+    within 0 and 0.9. Fewer than six values tell nothing of it: it is taken to be 0.9.
+    """
+    seen = fmean(_lag_1(values) for values in series)
+    count = fmean(len(values) for values in series)
+    r = MOST_AUTOCORRELATION
+    if count >= LEAST_NEIGHBOURS:
+        r = min(max((count * seen + 1) / (count - 4), 0.0), r)
+    return tuple(max(2.0, len(values) * (1 - r) / (1 + r)) for values in series)
+
+
+def _lag_1(values: Sequence[float]) -> float:
+    centre = fmean(values)
+    apart = [value - centre for value in values]
+    spread = sum(value * value for value in apart)
+    return sum(one * other for one, other in pairwise(apart)) / spread if spread else 0.0
+
+
 def welch_ratio(
-    over: Sequence[float], under: Sequence[float], confidence: float = CONFIDENCE
+    over: Sequence[float],
+    under: Sequence[float],
+    confidence: float = CONFIDENCE,
+    *,
+    sizes: tuple[float, float] | None = None,
 ) -> Interval:
     """Return the geometric mean of one sample ÷ that of another, with Welch's interval.
 
@@ -109,6 +141,7 @@ def welch_ratio(
     Args:
         over: logarithms of what stands above the line.
         under: logarithms of what stands below it.
+        sizes: how many independent values each is worth (`effective_sizes`); None for their numbers.
 
     Raises:
         ValueError: one of them is empty.
@@ -116,15 +149,16 @@ def welch_ratio(
     if not over or not under:
         raise ValueError("no values")
     centre = fmean(over) - fmean(under)
+    worth = sizes or (len(over), len(under))
     if len(over) < 2 or len(under) < 2:
         return _exponential(Interval(centre))
-    errors = [variance(sample) / len(sample) for sample in (over, under)]
+    errors = [variance(sample) / size for sample, size in zip((over, under), worth, strict=True)]
     total = sum(errors)
     if total == 0:
         return _exponential(Interval(centre, centre, centre))
     # shares of the whole, since squares of tiny variances would vanish
     shares = [(error / total) ** 2 for error in errors]
-    degrees = 1 / (shares[0] / (len(over) - 1) + shares[1] / (len(under) - 1))
+    degrees = 1 / (shares[0] / (worth[0] - 1) + shares[1] / (worth[1] - 1))
     half = t_quantile(confidence, degrees) * math.sqrt(total)
     return _exponential(Interval(centre, centre - half, centre + half))
 

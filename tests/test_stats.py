@@ -65,6 +65,33 @@ def test_welch_by_hand() -> None:
     assert interval.low == pytest.approx(math.exp(-half), rel=1e-12)
 
 
+def test_neighbours_that_are_alike_count_for_less() -> None:
+    """By hand for one series; independent values count whole, a ramp next to nothing."""
+    zigzag = [0.0, 1.0] * 6
+    assert stats.effective_sizes(zigzag, zigzag[:10]) == (12.0, 10.0)
+    ramp = [float(n) for n in range(12)]
+    # r of a ramp of 12 is 0.75, put right to 1.25: held at 0.9
+    assert stats.effective_sizes(ramp) == (2.0,)
+    blocks = [0.0, 0.0, 1.0, 1.0] * 5
+    r = (20 * 1 / 20 + 1) / 16
+    assert stats.effective_sizes(blocks) == (pytest.approx(20 * (1 - r) / (1 + r)),)
+    assert stats.effective_sizes([1.0] * 4) == (2.0,)
+    assert stats.effective_sizes([1.0] * 40)[0] == pytest.approx(40 * (36 - 1) / (36 + 1))
+
+
+def test_welch_with_fewer_independent_values_is_wider() -> None:
+    """As wide as that of as many values of the same variance."""
+    over, under = [0.0, 0.2] * 6, [0.0, 0.1] * 6
+    whole = stats.welch_ratio(over, under)
+    half = stats.welch_ratio(over, under, sizes=(6, 6))
+    assert stats.welch_ratio(over, under, sizes=(12, 12)) == whole
+    assert half.value == whole.value
+    wider = math.sqrt(2) * stats.t_quantile(0.95, 7.35) / stats.t_quantile(0.95, 16.18)
+    assert math.log(half.high / half.low) / math.log(whole.high / whole.low) == pytest.approx(
+        wider, rel=1e-3
+    )
+
+
 def test_welch_at_its_edges() -> None:
     """One value has no bounds, samples that do not stray have none but themselves, none is an error."""
     assert stats.welch_ratio([1.0], [0.0, 0.1]) == Interval(math.exp(1.0 - 0.05))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perfkit.cli import options
+from perfkit.cli.run import attach
 from perfkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +21,15 @@ _WHAT, _VERIFY = "Training", "What else to measure"
 
 
 def diagnose(
+    context: typer.Context,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="COMMAND...",
+            help="Your own training, as perfkit run takes it, e.g. python train.py.",
+            show_default=False,
+        ),
+    ] = None,
     arch: Annotated[
         str,
         typer.Option(
@@ -106,8 +116,10 @@ def diagnose(
 
     One process is timed for a minute with its batches as they come, with batches that are there, and with
     batches that are there while the loader goes on. Exit codes: 0; 1 it, or a remedy that was run, failed;
-    4 inconclusive.
+    4 inconclusive. With COMMAND it is perfkit run: your own training, as it is.
     """
+    if command:
+        return _attach(context, command, json)
     given = options.settings(locals())
     began = monotonic()
     for flag, value, least in (
@@ -153,6 +165,26 @@ def diagnose(
             part = f", {verify_s:.0f} s of them to run remedies" if verify_s else ""
             progress.say(f"it takes {in_all_s:.0f} s at most{part}")
     return measure(prepared, began, timeout, json, resumed=resume is not None)
+
+
+def _attach(context: typer.Context, command: list[str], json: str | None) -> int:
+    """Do what `perfkit run` does; nothing is measured there that flags of ours could set.
+
+    Raises:
+        UsageError: there are flags beside the command.
+    """
+    from perfkit.study.attached.request import RunRequest
+
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if name not in ("command", "json") and source is not None and source.name == "COMMANDLINE":
+            flag = parameter.opts[0]
+            raise UsageError(
+                f"{flag} has no meaning beside a command: {command[0]} is run as it is",
+                hint=f"leave {flag} out; a flag of the command's own goes behind it",
+            )
+    return attach(RunRequest(command=tuple(command)), json)
 
 
 def _refuse_beside_resume(request: DiagnoseRequest) -> None:

@@ -40,9 +40,11 @@ def _register() -> None:
     from perfkit.cli.compare import compare
     from perfkit.cli.diagnose import diagnose
     from perfkit.cli.report import report
+    from perfkit.cli.run import CONTEXT, run
 
     app.command()(bench)
-    app.command()(diagnose)
+    app.command(context_settings=CONTEXT)(diagnose)
+    app.command(context_settings=CONTEXT)(run)
     app.command()(report)
     app.command()(compare)
 

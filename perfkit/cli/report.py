@@ -38,8 +38,9 @@ def report(
     format: Annotated[
         str | None,
         typer.Option(
-            metavar="markdown|csv|summary",
-            help="summary is short, and added to FILE: for a CI job's page.",
+            metavar="markdown|csv|summary|console",
+            help="summary is short, and added to FILE: for a CI job's page; console is what the command"
+            " itself printed.",
         ),
     ] = None,
 ) -> int:

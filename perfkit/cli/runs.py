@@ -12,7 +12,7 @@ from perfkit.runfolder import StudyFolder
 
 
 def find(name: str) -> Run:
-    """Read the run that a user names.
+    """Read the run that a user names; of a training that is watched what it has shown so far.
 
     Raises:
         UsageError: there is none, it holds no answer yet, or the answer has no rows.
@@ -33,20 +33,40 @@ def find(name: str) -> Run:
         )
     else:
         study = StudyFolder.find(name)
-        if not study.document.is_file():
-            from perfkit.study.start import kind_of, resume_command
-
-            raise UsageError(
-                f"{study.path} holds no answer: its first generation was not finished",
-                hint=f"{resume_command(kind_of(study), study.path)} goes on with it",
-            )
-        run = Run(name=study.path.resolve().name, document=_read(study.document), study=study)
+        document = _read(study.document) if study.document.is_file() else _recorded(study)
+        run = Run(name=study.path.resolve().name, document=document, study=study)
     if not run.document.rows:
+        if any(note.code == "nothing_trained" for note in run.document.warnings):
+            raise _nothing_trained(name)
         raise UsageError(
             f"{name} has no rows to report: it is the answer of perfkit {run.document.kind}",
             hint="name a run of perfkit bench or perfkit diagnose",
         )
     return run
+
+
+def _recorded(study: StudyFolder) -> Document:
+    """The answer of a study that has none yet, from what its training processes recorded."""
+    from perfkit.study.attached.stored import answer_of, is_attached
+    from perfkit.study.start import kind_of, resume_command
+
+    document = answer_of(study)
+    if document is not None:
+        return document
+    if is_attached(study):
+        raise _nothing_trained(str(study.path))
+    raise UsageError(
+        f"{study.path} holds no answer: its first generation was not finished",
+        hint=f"{resume_command(kind_of(study), study.path)} goes on with it",
+    )
+
+
+def _nothing_trained(name: str) -> UsageError:
+    from perfkit.study.attached.answer import NOTHING_TRAINED
+
+    return UsageError(
+        f"{name}: {NOTHING_TRAINED}", hint="perfkit run -- COMMAND watches a training"
+    )
 
 
 def _read(path: Path) -> Document:

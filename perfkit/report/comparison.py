@@ -25,6 +25,7 @@ from perfkit.report.terminal import (
 from perfkit.stats import Outcome
 
 _UNSHARED = {
+    "attached": "a script that was watched has none",
     "one_row": "one of them has a single row",
     "other_reference": "their references differ",
     "other_settings": "their settings differ",

@@ -6,6 +6,7 @@ Nothing is cut off: what does not fit is wrapped. Colour repeats what a word alr
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Literal, TextIO
@@ -22,6 +23,7 @@ from perfkit.report import comparison
 from perfkit.report.columns import Column, columns, judged_by, on_device, plain, speedup_of, tags
 from perfkit.report.diagnose import screen
 from perfkit.report.remarks import notes, remarks
+from perfkit.report.runs import Run
 from perfkit.report.sentences import meaning
 from perfkit.report.terminal import (
     MOST_TEXT_WIDTH,
@@ -50,6 +52,12 @@ def show(document: Document, file: TextIO) -> None:
     environ = os.environ
     width, color = width_of(file, environ), wants_color(file, environ)
     write(render(document, width=width, color=color), file)
+
+
+def report(runs: Sequence[Run]) -> str:
+    """Return the answers of runs, as wide as the terminal of stdout, without colour."""
+    width = width_of(sys.stdout, os.environ)
+    return "\n".join(render(run.document, width=width, color=False) for run in runs)
 
 
 def _parts(document: Document, console: Console) -> list[RenderableType]:

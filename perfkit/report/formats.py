@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from perfkit.report import markdown, summary, table
+from perfkit.report import console, markdown, summary, table
 from perfkit.report.runs import Run
 
 
@@ -31,4 +31,5 @@ FORMATS = (
     ),
     Format(name="csv", suffixes=(".csv",), render=table.report),
     Format(name="summary", suffixes=(), render=summary.report, appends=True),
+    Format(name="console", suffixes=(), render=console.report),
 )

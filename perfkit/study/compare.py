@@ -5,6 +5,10 @@ logarithms. What befell the machine between the runs is in that ratio and not in
 runs hold the same reference, each row's speed-up against it is compared instead: the reference ran in
 turns with the row, so whatever befell both cancels, and only how far the reference itself moved is left
 to tell, in the reference's own row.
+
+A script that was watched (`perfkit run`) is one process: its values are windows of its steps from the second
+epoch on, and neighbouring windows are alike. They count as so many as they are worth
+(`perfkit.stats.effective_sizes`), and there is no reference: the rows are ranks of one training.
 """
 
 from __future__ import annotations
@@ -22,10 +26,13 @@ from perfkit.comparison import (
 )
 from perfkit.document import Document, Note, Row, Speedup
 from perfkit.errors import UsageError
-from perfkit.stats import MIN_GENERATIONS, outcome, welch_ratio
+from perfkit.stats import MIN_GENERATIONS, effective_sizes, outcome, welch_ratio
 from perfkit.study.differences import differences, warnings
 from perfkit.study.gate import Gate, tripped
 
+ATTACHED = "run"
+"""Kind of a Document whose rows hold windows of one process in the place of generations."""
+_WORTH = ", as many as their autocorrelation leaves of them"
 MEMORY_SAME_WITHIN = 0.02
 """Peaks have no interval: this close they are the same. A device allocator counts bytes that tensors take,
 and two runs differ only where a library chose another workspace; resident memory of 68 processes of two
@@ -60,10 +67,12 @@ def compare(
             f"{names[0]} has no row of {names[1]}: {', '.join(before)} against {', '.join(after)}",
             hint="compare two runs of the same rows",
         )
+    watched = new.kind == ATTACHED
     keys = [*after, *(key for key in before if key not in after)]
     compared = tuple(
-        _compared(before.get(key), after.get(key), reference, same_study) for key in keys
+        _compared(before.get(key), after.get(key), reference, same_study, watched) for key in keys
     )
+    values = f"windows of steps{_WORTH}" if watched else "generations"
     different = differences(old, new)
     return Comparison(
         kind="compare",
@@ -80,7 +89,7 @@ def compare(
         gates=tuple(map(str, gates)),
         tripped=tripped(gates, compared),
         method={
-            "interval": f"95 %, Welch's t over generations, {MIN_GENERATIONS} or more of each run",
+            "interval": f"95 %, Welch's t over {values}, {MIN_GENERATIONS} or more of each run",
             "memory_same_within_share": MEMORY_SAME_WITHIN,
         },
         warnings=warnings(old, new, different),
@@ -96,6 +105,9 @@ def _same_study(old: Document, new: Document) -> bool:
     """Whether both are one study, perhaps at two moments of it: then no times are independent."""
     if (old.command, old.created, old.environment) != (new.command, new.created, new.environment):
         return False
+    if new.kind == ATTACHED:
+        # its windows are cut anew at every moment
+        return True
     after = {row.key: row.generation_epoch_time_s for row in new.rows}
     pairs = [(row.generation_epoch_time_s, after.get(row.key, ())) for row in old.rows]
     return all(all(x == y for x, y in zip(a, b, strict=False)) for a, b in pairs)
@@ -108,6 +120,8 @@ def _shared_reference(old: Document, new: Document) -> str | None:
 def _unshared(old: Document, new: Document) -> str:
     """Say why the runs have no reference in common, as a reason code; empty when they have one."""
     ours, theirs = new.rows[0], old.rows[0]
+    if ATTACHED in (old.kind, new.kind):
+        return "attached"
     if len(old.rows) < 2 or len(new.rows) < 2:
         return "one_row"
     if ours.key != theirs.key:
@@ -118,7 +132,11 @@ def _unshared(old: Document, new: Document) -> str:
 
 
 def _compared(
-    old: Row | None, new: Row | None, reference: str | None, same_study: bool
+    old: Row | None,
+    new: Row | None,
+    reference: str | None,
+    same_study: bool,
+    watched: bool,
 ) -> ComparedRow:
     row = new or old
     assert row is not None
@@ -137,12 +155,14 @@ def _compared(
         direct, relative = (_unchanged() if ok else None), None
         unavailable["against_reference"] = "same_study"
     else:
-        direct = _speedup(_logs(old), _logs(new))
+        direct = _speedup(_logs(old), _logs(new), watched)
         relative = _relative(old, new) if reference not in (None, row.key) else None
         if relative is None:
             unavailable["against_reference"] = "reference" if row.key == reference else "no_data"
     if direct is None:
-        unavailable["speedup"] = "no_data"
+        unavailable["speedup"] = next(
+            (why for row in (new, old) if (why := row.unavailable.get("epoch_time_s"))), "no_data"
+        )
     place = _place(old, new)
     ours, theirs = _side(new, place), _side(old, place)
     ratio = _memory_ratio(theirs, ours)
@@ -162,13 +182,22 @@ def _compared(
     )
 
 
-def _speedup(old: Sequence[float], new: Sequence[float]) -> Speedup | None:
-    """Judge two samples of log epoch times."""
+def _speedup(old: Sequence[float], new: Sequence[float], watched: bool = False) -> Speedup | None:
+    """Judge two samples of log epoch times.
+
+    Args:
+        watched: they are windows of one process each, in their order.
+    """
     if not old or not new:
         return None
-    interval = welch_ratio(old, new)
+    interval = welch_ratio(old, new, sizes=_worth(old, new) if watched else None)
     judged = outcome(interval, min(len(old), len(new)))
     return Speedup(value=interval.value, low=interval.low, high=interval.high, outcome=judged)
+
+
+def _worth(old: Sequence[float], new: Sequence[float]) -> tuple[float, float]:
+    before, after = effective_sizes(old, new)
+    return before, after
 
 
 def _relative(old: Row, new: Row) -> Speedup | None:

@@ -74,6 +74,9 @@ def tripped(gates: Sequence[Gate], rows: Sequence[ComparedRow]) -> tuple[Note, .
 def _open(row: ComparedRow) -> str | None:
     if row.new is None:
         return "it is not in NEW"
+    measured = row.old is not None and row.old.status == row.new.status == "ok"
+    if row.judged is None and measured:
+        return "there is nothing to compare its time by"
     if row.judged is not None and row.judged.outcome == "inconclusive":
         return "whether it is slower is not settled"
     return None

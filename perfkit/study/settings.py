@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 from perfkit.config import RunConfig
 from perfkit.document import Note
 from perfkit.engine.plan import RowPlan
 from perfkit.errors import UsageError
+from perfkit.files import cache_dir
 from perfkit.study.sizes import Machine, base_config
 
 _FLAGS = {"num_threads": "threads", "memory_limit_bytes": "memory-limit"}
@@ -80,15 +79,6 @@ def refuse_empty_epochs(planned: Sequence[RowPlan]) -> None:
                 f" {row.config.num_samples} samples of an epoch",
                 hint="use a smaller batch, or --num-samples",
             )
-
-
-def cache_dir() -> Path:
-    """Where generated data lives: `PERFKIT_CACHE_DIR`, or `perfkit` in the user's cache folder."""
-    named = os.environ.get("PERFKIT_CACHE_DIR")
-    if named:
-        return Path(named).expanduser().resolve()
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "perfkit"
 
 
 def warnings(machine: Machine, base: RunConfig) -> tuple[Note, ...]:

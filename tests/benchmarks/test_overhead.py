@@ -48,6 +48,10 @@ def test_small_form(
     )
     assert all(row["ratio"]["value"] > 0 and row["step_s"] > 0 for row in answer["rows"])
     assert answer["details"]["own"]["own_s"] > 0
+    (script,) = (row for row in answer["rows"] if row["tool"] == "perfkit run")
+    assert 0 < script["counted_s"] < script["own_s"] < script["step_s"]
+    assert answer["details"]["start_up_s"]["value"] is not None
+    assert len(answer["targets"]) == 5
 
 
 def test_both_loops_run_the_same_steps() -> None:

@@ -20,6 +20,9 @@ from report_study import make, wavy
 from perfkit import document as documents
 from perfkit.cli.main import main
 from perfkit.document import SCHEMA_VERSION, Document
+from perfkit.report import console
+from perfkit.report.runs import Run
+from perfkit.study.attached.answer import Head, document_of
 
 Told = tuple[object, str, str]
 STEPS = {"convnext/fp32": [wavy(20), wavy(20)], "convnext/amp": [wavy(20), wavy(20)]}
@@ -282,3 +285,25 @@ def test_text_alone_loads_no_plots(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "[]")
+
+
+def test_a_watched_command_in_which_nothing_trained(report: Callable[..., Told]) -> None:
+    """It says what the study says, whether its answer was written or not."""
+    for name in ("20261127T000000Z-run", "20261127T000001Z-run-2"):
+        Path(".perfkit", name, "processes").mkdir(parents=True)
+    head = Head.now("perfkit run -- true", ".perfkit/20261127T000000Z-run")
+    nothing = document_of([], head, elapsed_s=1.0, complete=True)
+    documents.write(nothing, Path(".perfkit/20261127T000000Z-run/document.json"))
+    for name in (".perfkit/20261127T000000Z-run", "latest"):
+        code, out, err = report(name)
+        assert (code, out) == (2, "")
+        assert "nothing trained here that perfkit can see" in err
+        assert "hint: perfkit run -- COMMAND" in err
+
+
+def test_what_a_command_printed_can_be_had_again(report: Callable[..., Told]) -> None:
+    """`--format console` is its own table and answer."""
+    Path("run.json").write_text(documents.dumps(TWO_ROWS))
+    code, out, _ = report("run.json", "--format", "console")
+    assert code == 0 and out == console.report([Run(name="run.json", document=TWO_ROWS)])
+    assert "convnext/fp32" in out and "\x1b" not in out

@@ -115,6 +115,7 @@ class _Ledger:
         self._idle_s = NAN
         self._fetch = (NAN, NAN)
         self._collate = (NAN, NAN)
+        self._end: tuple[int, int] | None = None
         self._samples = 0
 
     def taken(self) -> None:
@@ -122,12 +123,16 @@ class _Ledger:
         self._idle_s = (time.perf_counter_ns() - self._free_since) * 1e-9
 
     def collated(self, wall_ns: int, cpu_ns: int) -> None:
-        self._collate = (wall_ns * 1e-9, cpu_ns * 1e-9)
+        """Collation, the last thing that fetching does, began then and ends now."""
+        self._end = end_ns, end_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
+        self._collate = ((end_ns - wall_ns) * 1e-9, (end_cpu_ns - cpu_ns) * 1e-9)
 
     def fetched(self, wall_ns: int, cpu_ns: int, samples: int) -> None:
-        """Reading and collating took this long together."""
+        """Reading and collating began then and are done."""
+        end_ns, end_cpu_ns = self._end or (time.perf_counter_ns(), time.thread_time_ns())
         collate_s, collate_cpu_s = (0.0 if part != part else part for part in self._collate)
-        self._fetch = (wall_ns * 1e-9 - collate_s, cpu_ns * 1e-9 - collate_cpu_s)
+        fetch_s, fetch_cpu_s = (end_ns - wall_ns) * 1e-9, (end_cpu_ns - cpu_ns) * 1e-9
+        self._fetch = (fetch_s - collate_s, fetch_cpu_s - collate_cpu_s)
         self._samples = samples
 
     def handed_over(self, handover_s: float) -> None:
@@ -135,15 +140,18 @@ class _Ledger:
         if self._fetch[0] != self._fetch[0]:
             return
         now = time.perf_counter_ns()
-        others = self._other_threads_cpu()
+        serialise_cpu_s = NAN
+        if handover_s == handover_s:
+            before, self._own_cpu = self._own_cpu, self._other_threads_cpu()
+            serialise_cpu_s = self._own_cpu - before
         record = FetchRecord(
             self._worker, self._batch, self._samples, now, self._idle_s, *self._fetch,
-            *self._collate, handover_s, others - self._own_cpu if handover_s == handover_s else NAN,
+            *self._collate, handover_s, serialise_cpu_s,
         )  # fmt: skip
         self._append(FETCHES.pack(record))
         self._batch += 1
-        self._own_cpu = others
         self._idle_s, self._fetch, self._collate = NAN, (NAN, NAN), (NAN, NAN)
+        self._end = None
         self._free_since = time.perf_counter_ns()
 
     @staticmethod
@@ -249,7 +257,7 @@ def _timed_collate(collate: Any, ledger: _Ledger) -> Any:
     def timed(samples: Any) -> Any:
         wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
         batch = collate(samples)
-        ledger.collated(time.perf_counter_ns() - wall, time.thread_time_ns() - cpu)
+        ledger.collated(wall, cpu)
         return batch
 
     return timed
@@ -260,7 +268,7 @@ def _timed_fetch(fetch: Any, ledger: _Ledger, hands_over: bool) -> Any:
         wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
         batch = fetch(indices)
         samples = len(indices) if hasattr(indices, "__len__") else 1
-        ledger.fetched(time.perf_counter_ns() - wall, time.thread_time_ns() - cpu, samples)
+        ledger.fetched(wall, cpu, samples)
         if not hands_over:
             ledger.handed_over(NAN)
         return batch

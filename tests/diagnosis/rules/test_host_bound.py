@@ -55,7 +55,9 @@ def test_at_their_thresholds() -> None:
 def test_the_device_s_idling_is_a_witness() -> None:
     """A burst on a GPU, beside a step that hardly depends on its samples."""
     burst = Burst(steps=5, busy_share=0.6, launches=1234)
-    given = replace(evidence(GPU, phases_s=NO_COPIES), burst=burst, dispatch=Dispatch(fixed_share=0.9))
+    given = replace(
+        evidence(GPU, phases_s=NO_COPIES), burst=burst, dispatch=Dispatch(fixed_share=0.9)
+    )
     found = check(given)
     assert found is not None and found.share == pytest.approx(0.4)
     assert "busy for 60 % of a step over 1234 launches" in found.evidence[1]

@@ -1,0 +1,124 @@
+"""Remedies for a script: told at the lines that they are about, confirmed by running it again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from perfkit.document import Remedy
+from perfkit.study.attached.passes import Place
+from perfkit.study.attached.result import AttachedRun
+from perfkit.study.attached.work import seen_functions
+
+OF_THE_LOADER = (
+    "num_workers", "fewer_workers", "prefetch_factor", "persistent_workers", "pin_memory", "pack_tensors",
+    "worker_threads", "batched_fetch", "cache_decoded", "batch_size",
+)  # fmt: skip
+"""Remedies that change the loader which the training goes over, or its dataset."""
+_KEYWORDS = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")
+OF_EVALUATION = ("eval_batched", "eval_every")
+SLOW_SETTINGS = {
+    "anomaly_mode": (
+        "torch.autograd.set_detect_anomaly(False)",
+        "An operator that gives NaN is no longer named; the training stays the same.",
+    ),
+    "deterministic": (
+        "torch.use_deterministic_algorithms(False)",
+        "Two runs no longer agree to the last bit; the training stays the same else.",
+    ),
+}
+"""Settings read from inside that slow every step: by code, the line that takes them away, and the risk."""
+ON_THE_COMMAND_LINE = "perfkit compare {study} latest"
+
+
+def at_their_lines(
+    found: Sequence[Remedy], run: AttachedRun, study: str, *, computing: bool
+) -> tuple[Remedy, ...]:
+    """Return the remedies, each told with file and line where it has one, in their order.
+
+    The command of each is what confirms it: change the script, run it again, compare.
+
+    Args:
+        study: folder of the study.
+        computing: whether computing is what takes the time, so that settings which slow it come first.
+    """
+    command = ON_THE_COMMAND_LINE.format(study=study)
+    if run.loop.widest.own:
+        # settings of a DataLoader, which it is not
+        found = [one for one in found if (one.variant or "").partition("=")[0] not in _KEYWORDS]
+    told = [replace(_at_its_line(one, run), command=command) for one in found]
+    slow = [replace(one, command=command) for one in _slow_settings(run)]
+    return tuple([*slow, *told] if computing else [*told, *slow])
+
+
+def _slow_settings(run: AttachedRun) -> list[Remedy]:
+    facts = {str(fact.get("code")): fact for fact in run.recorded.told("fact")}
+    return [
+        Remedy(
+            name=code,
+            basis="bound",
+            why=str(facts[code].get("text")),
+            risk=risk,
+            snippet=f"{line}\n",
+        )
+        for code, (line, risk) in SLOW_SETTINGS.items()
+        if code in facts
+    ]
+
+
+def _at_its_line(remedy: Remedy, run: AttachedRun) -> Remedy:
+    if remedy.name in OF_THE_LOADER:
+        return _of_the_loader(remedy, run.loop.widest)
+    if remedy.name in OF_EVALUATION:
+        return _of_evaluation(remedy, run)
+    if remedy.name == "periodic_every":
+        seen = next(iter(seen_functions(run.recorded)), None)
+        return remedy if seen is None else _with_comment(remedy, seen)
+    return remedy
+
+
+def _of_the_loader(remedy: Remedy, place: Place) -> Remedy:
+    if place.where is None:
+        return remedy
+    what = f"the {'batches' if place.own else 'DataLoader'} that {place.where} iterates"
+    name, _, value = (remedy.variant or "").partition("=")
+    if name in _KEYWORDS:
+        remedy = replace(remedy, snippet=_call(place, name, value))
+    return _with_comment(remedy, what)
+
+
+def _call(place: Place, name: str, value: str) -> str:
+    """The call of the loader with one setting changed, the others as they are."""
+    settings = {
+        "batch_size": place.batch_size,
+        "num_workers": place.num_workers,
+        "prefetch_factor": place.prefetch_factor,
+        "persistent_workers": place.persistent_workers,
+        "pin_memory": place.pin_memory,
+    }
+    is_flag = name in ("persistent_workers", "pin_memory")
+    settings[name] = value != "0" if is_flag else int(value)
+    if name == "num_workers":
+        settings["persistent_workers"] = settings["num_workers"] > 0  # type: ignore[operator]
+    if not settings["num_workers"]:
+        settings |= {"prefetch_factor": None, "persistent_workers": False}
+    told = [f"{key}={said}" for key, said in settings.items() if said not in (None, False, 0)]
+    if name == "num_workers" and not settings["num_workers"]:
+        told.append("num_workers=0")
+    return f"loader = DataLoader(dataset, {', '.join(told)})\n"
+
+
+def _of_evaluation(remedy: Remedy, run: AttachedRun) -> Remedy:
+    longest: dict[int, float] = {}
+    for one in run.loop.passes.evaluation:
+        spent_s = sum(step.step_s for step in one.steps)
+        longest[one.place] = longest.get(one.place, 0.0) + spent_s
+    places = sorted(longest, key=lambda number: -longest[number])
+    where = next((w for n in places if (w := run.loop.passes.place(n).where)), None)
+    return remedy if where is None else _with_comment(remedy, f"the evaluation at {where}")
+
+
+def _with_comment(remedy: Remedy, what: str) -> Remedy:
+    """The place in front of the lines to change, and at the end of why."""
+    snippet = f"# {what}\n{remedy.snippet}" if remedy.snippet else ""
+    return replace(remedy, why=f"{remedy.why} Where: {what}.".strip(), snippet=snippet)

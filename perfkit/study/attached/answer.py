@@ -1,0 +1,227 @@
+"""What an attached run says: a row for each training process, and what holds the slowest one back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from statistics import fmean
+from typing import Any
+
+from perfkit import units
+from perfkit.codec import to_json
+from perfkit.diagnosis.judge import judge
+from perfkit.diagnosis.remedies import remedies
+from perfkit.document import Diagnosis, Document, Note
+from perfkit.study.attached.advice import at_their_lines
+from perfkit.study.attached.load import Loads
+from perfkit.study.attached.passes import NO_LOADER, Passes, Place
+from perfkit.study.attached.read import Recorded
+from perfkit.study.attached.result import ARCH, NOBODY_LOOKED, AttachedRun, attached_run
+from perfkit.study.diagnose.answer import diagnosis
+
+KIND = "run"
+NOTHING_TRAINED = (
+    "nothing trained here that perfkit can see: no backward, and no update of an optimizer"
+)
+SPREAD = 0.05
+"""Ranks whose own work differs by more than this are told: the others wait for the slowest one."""
+_OF_ARMS = ("differential_s", "loader_samples_per_sec", "compute_samples_per_sec")
+"""What only replayed batches, or a loader by itself, would tell."""
+_OF_THE_LOADER = (
+    "batch_size", "num_workers", "prefetch_factor", "persistent_workers", "pin_memory",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What is known of a run before anything has trained."""
+
+    command: str
+    study: str
+    """Folder of the study, as a user names it."""
+    created: str
+
+    @classmethod
+    def now(cls, command: str, study: str) -> Head:
+        """Return the head of a run that begins now."""
+        return cls.at(command, study, datetime.now(timezone.utc).timestamp())
+
+    @classmethod
+    def at(cls, command: str, study: str, unix_s: float) -> Head:
+        """Return the head of a run that began then."""
+        created = datetime.fromtimestamp(unix_s, timezone.utc).isoformat(timespec="seconds")
+        return cls(command=command, study=study, created=created)
+
+
+def runs_of(
+    recorded: Sequence[Recorded],
+    peaks: Mapping[int, int] | None = None,
+    loads: Loads = NOBODY_LOOKED,
+) -> list[AttachedRun]:
+    """Return the processes that trained: by rank where they have one, else in the order they began.
+
+    Of processes of one rank, which a launcher started one after another, that with most steps counts.
+
+    Args:
+        peaks: by process id, the peak of its resident memory in bytes.
+        loads: somebody else's load meanwhile.
+    """
+    trained = [one for one in recorded if one.steps]
+    ranked: dict[int, Recorded] = {}
+    for one in trained:
+        if one.rank is not None and (one.world_size or 1) > 1:
+            known = ranked.get(one.rank)
+            if known is None or len(one.steps) > len(known.steps):
+                ranked[one.rank] = one
+    others = [one for one in trained if one.rank is None or (one.world_size or 1) < 2]
+    named = [(f"{ARCH}/rank{rank}", one) for rank, one in sorted(ranked.items())]
+    others.sort(key=lambda one: one.started_unix_s)
+    alone = len(others) + len(named) == 1
+    named += [
+        (ARCH if alone else f"{ARCH}/process{n}", one) for n, one in enumerate(others, start=1)
+    ]
+    peaks = peaks or {}
+    found = (
+        attached_run(one, key=key, peak_rss_bytes=peaks.get(one.pid), loads=loads)
+        for key, one in named
+    )
+    return [run for run in found if run is not None]
+
+
+def document_of(
+    runs: Sequence[AttachedRun],
+    head: Head,
+    *,
+    elapsed_s: float,
+    complete: bool,
+    warnings: Sequence[Note] = (),
+) -> Document:
+    """Return the Document; without rows where nothing has trained.
+
+    Args:
+        elapsed_s: since the command was started.
+        complete: False while it runs, and where it was ended before it was done.
+    """
+    told = slowest(runs)
+    found = None if told is None else _diagnosis(told, head)
+    rows = [run.row for run in runs]
+    if told is not None and rows[0] is not told.row:
+        # the first row is the one that is diagnosed
+        rows.sort(key=lambda row: row.key != told.row.key)
+    return Document(
+        kind=KIND,
+        command=head.command,
+        created=head.created,
+        environment={} if told is None else told.recorded.environment,
+        base={} if told is None else _base(told),
+        rows=tuple(rows),
+        diagnosis=found,
+        method=_method(runs, told, elapsed_s),
+        warnings=(*warnings, *_warnings(runs, told)),
+        unavailable={} if found is not None else {"diagnosis": "no_data"},
+        complete=complete,
+    )
+
+
+def slowest(runs: Sequence[AttachedRun]) -> AttachedRun | None:
+    """Return the process that is diagnosed: the rank that the others wait for, else what trained longest.
+
+    Ranks exchange gradients in the backward, so that all of them step together: the slowest one is that whose
+    own time, outside of the backward, is longest.
+    """
+    if not runs:
+        return None
+    if all(run.recorded.rank is not None for run in runs):
+        return max(runs, key=_own_s)
+    return max(runs, key=lambda run: sum(step.step_s for step in run.loop.steps))
+
+
+def _own_s(run: AttachedRun) -> float:
+    return sum(s for name, s in run.row.phases_s.items() if name != "backward")
+
+
+def _diagnosis(run: AttachedRun, head: Head) -> Diagnosis:
+    judged = judge(run.evidence)
+    computing = judged.primary in ("compute_bound", "inconclusive")
+    advised = remedies(run.evidence, judged)
+    told = at_their_lines(advised, run, head.study, computing=computing)
+    found = diagnosis(run.evidence, run.result, judged, told)
+    attached = dict.fromkeys(_OF_ARMS, "attached")
+    return replace(found, unavailable={**found.unavailable, **attached})
+
+
+def _base(run: AttachedRun) -> dict[str, Any]:
+    """The settings of the loader that was waited for most, and the device."""
+    settings = to_json(run.planned.config)
+    return {name: settings[name] for name in (*_OF_THE_LOADER, "devices", "parallel")}
+
+
+def _method(
+    runs: Sequence[AttachedRun], told: AttachedRun | None, elapsed_s: float
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "processes": len(runs),
+        "steps": sum(len(run.loop.steps) for run in runs),
+        "elapsed_s": elapsed_s,
+    }
+    if told is None:
+        return found
+    loop, passes = told.loop, told.loop.passes
+    samples = [step.samples for step in loop.steps]
+    counted = [step.updates for step in loop.steps if step.updates >= 0]
+    return found | {
+        "windows": len(told.evidence.stretches),
+        "interval": "95 %, Student's t over windows of steps of one process",
+        "samples": sum(samples) if min(samples) >= 0 else None,
+        "backwards": sum(step.backwards for step in loop.steps if step.backwards >= 0),
+        "updates": sum(counted) if sum(counted) > 0 else None,
+        "epochs_seen": loop.epochs_seen,
+        "passes": len(passes.passes),
+        "loaders": [_loader(place, passes) for place in passes.places],
+        "optimizers": [
+            {name: one.get(name) for name in ("optimizer", "kind", "groups", "fused")}
+            for one in told.recorded.told("optimizer")
+        ],
+    }
+
+
+def _loader(place: Place, passes: Passes) -> dict[str, Any]:
+    """A loader's settings, and what was fetched from it and for what."""
+    over = [one for one in passes.passes if one.place == place.number]
+    trained = [one for one in over if one.trained]
+    steps = [step for one in trained for step in one.steps]
+    companions = sum(one.companion is not None for one in over)
+    facts: dict[str, Any] = to_json(place)
+    return facts | {
+        "use": "training" if trained else "companion" if companions else "evaluation",
+        "passes": len(over),
+        "steps": len(steps),
+        "batches_seen": sum(len(one.steps) for one in over),
+        "wait_s": sum(step.data_wait_s for one in over for step in one.steps),
+    }
+
+
+def _warnings(runs: Sequence[AttachedRun], told: AttachedRun | None) -> list[Note]:
+    if told is None:
+        return [Note(code="nothing_trained", text=NOTHING_TRAINED)]
+    found = []
+    if told.loop.main.number == NO_LOADER:
+        text = "no batch came from a DataLoader: an update is a step, and waiting for data is not known"
+        found.append(Note(code="no_loader", text=text))
+    ranks = [run for run in runs if run.recorded.rank is not None]
+    if len(ranks) > 1 and told in ranks:
+        own = [_own_s(run) for run in ranks]
+        mean_s = fmean(own)
+        if mean_s > 0 and (max(own) - min(own)) / mean_s > SPREAD:
+            waits = ", ".join(
+                f"{run.row.key.partition('/')[2]} {units.seconds(run.row.exposed_wait_s)}"
+                for run in ranks
+            )
+            text = (
+                f"{told.row.key} is the slowest of {len(ranks)} ranks: outside of the backward it takes"
+                f" {units.seconds(max(own))} for a step, the fastest {units.seconds(min(own))}; waits for a"
+                f" batch: {waits}"
+            )
+            found.append(Note(code="slowest_rank", text=text))
+    return found

@@ -1,0 +1,187 @@
+"""From the passes of a process to what its training loop spends its time on. Pure.
+
+What is measured is the stretch from the second epoch on, where there is one: the first one has cold caches, a
+queue that fills, and compiling in it. Until a second epoch has begun, the "epoch" is what was seen of the
+first, its very first step taken apart, and nothing is said of what an epoch's start costs.
+
+    epoch = steps × step + start of the epoch + evaluation + checkpoints + work between steps and epochs
+
+The first step of each pass counts as a step, and what it takes longer than others as the start of an epoch.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import fmean
+
+from perfkit.records import StepRecord
+from perfkit.study.attached import intervals
+from perfkit.study.attached.between import Between
+from perfkit.study.attached.intervals import Intervals, end_of
+from perfkit.study.attached.passes import Pass, Passes, Place
+from perfkit.study.attached.read import Recorded
+from perfkit.study.attached.work import BETWEEN_STEPS, named, outside_s, shorter, without_peaks
+
+LEAST_STEPS = 20
+"""Fewer steps of later epochs are too few to stand for an epoch: those of the first are taken along."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """A training loop that was watched. Seconds, of an epoch of `steps_per_epoch` steps."""
+
+    passes: Passes
+    main: Place
+    """The loader whose passes are the epochs."""
+    widest: Place
+    """The loader that was waited for most."""
+    steps: tuple[StepRecord, ...]
+    """All that were seen, the first one among them."""
+    steady: tuple[StepRecord, ...]
+    """Those that stand for an epoch."""
+    epochs_seen: int
+    """Begun ones."""
+    later: bool
+    """Whether `steady` is of the second epoch and later ones."""
+    steps_per_epoch: int
+    start_s: float | None = None
+    """What the start of an epoch takes beyond its steps; None before a second one has begun."""
+    evaluation_s: float = 0.0
+    work_s: Mapping[str, float] = field(default_factory=dict)
+    """What is done besides, by name: `checkpoint`, work between steps and between epochs."""
+    startup_s: Mapping[str, float] = field(default_factory=dict)
+    """What the run pays once."""
+
+    @property
+    def from_ns(self) -> int:
+        """When the steady steps began."""
+        return self.steady[0].start_ns
+
+    @property
+    def to_ns(self) -> int:
+        """When the last step that was seen ended."""
+        return end_of(self.steps[-1])
+
+
+def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
+    """Return the training loop of a process; None where nothing was trained."""
+    trained = passes.training
+    steps = sorted((s for p in trained for s in p.steps), key=_start)
+    if not steps:
+        return None
+    saving = intervals.saving(recorded.spans)
+    evaluating = intervals.evaluating(passes.evaluation)
+    main = max(_steps_of_place(trained).items(), key=lambda item: item[1])[0]
+    epochs = [one for one in trained if one.place == main]
+    per_epoch = _steps_per_epoch(steps, epochs)
+    chosen, later = _steady(steps, {one.steps[0].start_ns for one in trained}, epochs)
+    between = Between(steps, epochs, [*trained, *passes.beside], saving, evaluating)
+    steady, apart_s = without_peaks(_apart(chosen, saving, evaluating))
+    work_s = between.per_epoch(per_epoch)
+    evaluation_s = work_s.pop("evaluation", 0.0)
+    work_s[BETWEEN_STEPS] = work_s.get(BETWEEN_STEPS, 0.0) + apart_s * per_epoch
+    steady, work_s = named(recorded, steady, work_s, per_epoch, len(steps))
+    return Loop(
+        passes=passes,
+        main=passes.place(main),
+        widest=passes.place(_widest(trained)),
+        steps=tuple(steps),
+        steady=tuple(steady),
+        epochs_seen=len(epochs),
+        later=later,
+        steps_per_epoch=per_epoch,
+        start_s=between.start_s(fmean(s.step_s for s in steady), {s.start_ns for s in steady}),
+        evaluation_s=evaluation_s,
+        work_s={name: seconds for name, seconds in work_s.items() if seconds > 0},
+        startup_s=_startup_s(epochs, passes.place(main)),
+    )
+
+
+def _start(step: StepRecord) -> int:
+    return step.start_ns
+
+
+def _apart(
+    steps: Sequence[StepRecord], saving: Intervals, evaluating: Intervals
+) -> list[StepRecord]:
+    """Steps without the checkpoints and the evaluations that fell into them.
+
+    Their time is taken from what is in no phase, then from the time before the backward.
+    """
+    found = []
+    for step in steps:
+        end = end_of(step)
+        inside_s = saving.within(step.start_ns, end) + evaluating.within(step.start_ns, end)
+        if inside_s > 0:
+            before_s = max(0.0, inside_s - outside_s(step))
+            left_s = max(0.0, step.forward_s - before_s) if before_s else step.forward_s
+            step = shorter(step, inside_s)._replace(forward_s=left_s)
+        found.append(step)
+    return found
+
+
+def _steps_of_place(trained: Iterable[Pass]) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for one in trained:
+        counts[one.place] = counts.get(one.place, 0) + len(one.steps)
+    return counts
+
+
+def _widest(trained: Iterable[Pass]) -> int:
+    waits: dict[int, tuple[float, int]] = {}
+    for one in trained:
+        waited_s, count = waits.get(one.place, (0.0, 0))
+        waited_s += sum(step.data_wait_s for step in one.steps)
+        waits[one.place] = (waited_s, count + len(one.steps))
+    return max(waits, key=lambda place: waits[place])
+
+
+def _steady(
+    steps: Sequence[StepRecord], firsts: set[int], epochs: Sequence[Pass]
+) -> tuple[list[StepRecord], bool]:
+    """The steps that stand for an epoch, and whether they are of the second one and later."""
+    if len(epochs) > 1:
+        late = [step for step in steps if step.start_ns >= epochs[1].steps[0].start_ns]
+        rest = [step for step in late if step.start_ns not in firsts]
+        # loaders of one batch have nothing but first steps
+        for chosen in (rest, late):
+            if len(chosen) >= LEAST_STEPS and 2 * len(chosen) >= len(late):
+                return chosen, True
+    rest = [step for step in steps if step.start_ns not in firsts]
+    if len(rest) >= len(steps) // 2 and rest:
+        return rest, False
+    return list(steps[1:] or steps), False
+
+
+def _steps_per_epoch(steps: Sequence[StepRecord], epochs: Sequence[Pass]) -> int:
+    """Steps from the begin of an epoch to that of the next, the first one only where there is no other.
+
+    The last one counts where it came to its end; an only one is what was seen, its first step aside.
+    """
+    if len(epochs) < 2:
+        return max(1, len(steps) - 1)
+    begins = [one.steps[0].start_ns for one in epochs]
+    ends = begins[1:]
+    if epochs[-1].exhausted:
+        ends = [*ends, end_of(steps[-1]) + 1]
+    starts = [step.start_ns for step in steps]
+    places = [bisect_left(starts, moment) for moment in (begins[0], *ends)]
+    counts = [end - begin for begin, end in pairwise(places)]
+    return max(1, round(fmean(counts[1:] or counts)))
+
+
+def _startup_s(epochs: Sequence[Pass], place: Place) -> dict[str, float]:
+    """What starting costs: of workers that are started for each epoch the mean, else what it did at first."""
+    first = epochs[0].steps[0]
+    again = place.num_workers > 0 and not place.persistent_workers
+    seen = epochs if again else epochs[:1]
+    found = {
+        "first_batch": fmean(one.steps[0].data_wait_s for one in seen),
+        "first_step": first.step_s - first.data_wait_s,
+    }
+    if place.num_workers > 0:
+        found["worker_start"] = fmean(one.iter_s for one in seen)
+    return found

@@ -1,0 +1,293 @@
+"""From a training loop that was watched to a row of the Document and the evidence behind it. Pure.
+
+An attached process is told in the engine's words, as one generation of one process whose blocks are windows
+of its steps, so that everything from there on is what bench and diagnose have.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import fmean
+from typing import Any
+
+from perfkit.config import RunConfig
+from perfkit.diagnosis import Evidence
+from perfkit.document import Row
+from perfkit.engine.collect import loader_means, own_delay_s
+from perfkit.engine.phases import StepMeans, step_means, together
+from perfkit.engine.plan import RowPlan
+from perfkit.engine.results import BlockResult, GenerationResult, ProcessResult
+from perfkit.records import FetchRecord, StepRecord
+from perfkit.stats import mean_interval
+from perfkit.study.attached import intervals
+from perfkit.study.attached.load import Loads
+from perfkit.study.attached.loop import Loop, loop_of
+from perfkit.study.attached.notes import notes_of
+from perfkit.study.attached.passes import passes_of
+from perfkit.study.attached.read import Recorded
+from perfkit.study.diagnose.evidence import evidence_of
+from perfkit.study.rows import make_rows
+
+ARCH, VARIANT = "run", "script"
+NOBODY_LOOKED = Loads()
+_NOT_ASKED = (
+    "speedup", "step_speedup", "memory_ratio", "flops_per_sample", "mfu", "gemm_ceiling_share",
+)  # fmt: skip
+"""What a watched script is not run for."""
+WINDOWS = 12
+"""Steps are cut into so many windows of equal length, whose means give the intervals."""
+LEAST_STEPS = 5
+"""Of a window: neighbouring steps are alike, so that single steps would give too narrow an interval."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttachedRun:
+    """One training process that was watched."""
+
+    recorded: Recorded
+    loop: Loop
+    planned: RowPlan
+    result: GenerationResult
+    evidence: Evidence
+
+    @property
+    def row(self) -> Row:
+        """The process as the Document tells it."""
+        return self.evidence.row
+
+
+def attached_run(
+    recorded: Recorded,
+    *,
+    key: str = ARCH,
+    peak_rss_bytes: int | None = None,
+    loads: Loads = NOBODY_LOOKED,
+) -> AttachedRun | None:
+    """Return what a process did; None where it has not trained.
+
+    Args:
+        key: of its row.
+        peak_rss_bytes: as the system tells it; None where it does not.
+        loads: somebody else's load meanwhile.
+    """
+    loop = loop_of(recorded, passes_of(recorded))
+    if loop is None:
+        return None
+    variant = key.partition("/")[2] or VARIANT
+    planned = RowPlan(key=key, arch=ARCH, variant=variant, config=config_of(recorded, loop))
+    process = _process(recorded, loop, key, loads)
+    result = GenerationResult(
+        number=1,
+        group=0,
+        palindromes=len(process.blocks),
+        side_by_side=True,
+        processes=(process,),
+        cost_s=(loop.to_ns - loop.steps[0].start_ns) * 1e-9,
+        palindrome_s=0.0,
+    )
+    (row,) = make_rows([planned], [result], {})
+    row = _completed(row, recorded, loop, process, peak_rss_bytes)
+    evidence = replace(evidence_of(row, planned, process, recorded.environment), attached=True)
+    return AttachedRun(
+        recorded=recorded, loop=loop, planned=planned, result=result, evidence=evidence
+    )
+
+
+def config_of(recorded: Recorded, loop: Loop) -> RunConfig:
+    """Return the settings of a training as they were read from inside; of what is not known the defaults.
+
+    An epoch has as many samples as its steps have batches: which of them were smaller is in their times.
+    """
+    place, precision = loop.widest, (recorded.told("precision") or [{}])[-1]
+    size = place.batch_size or _usual_samples(loop.steps)
+    return RunConfig(
+        arch=ARCH,
+        variants=((_precision(precision), None),),
+        devices=(str(precision.get("device") or "cpu"),),
+        parallel="ddp" if (recorded.world_size or 1) > 1 else "none",
+        batch_size=size,
+        num_samples=size * loop.steps_per_epoch,
+        num_workers=max(0, place.num_workers),
+        prefetch_factor=max(1, place.prefetch_factor or 2),
+        pin_memory=place.pin_memory,
+        persistent_workers=place.persistent_workers,
+        num_threads=_threads(recorded.environment),
+    )
+
+
+def windows(steps: Sequence[StepRecord]) -> list[tuple[StepRecord, ...]]:
+    """Cut steps into windows of equal length; what is left over goes to the last ones."""
+    count = max(1, min(WINDOWS, len(steps) // LEAST_STEPS))
+    edges = [round(number * len(steps) / count) for number in range(count + 1)]
+    return [tuple(steps[a:b]) for a, b in pairwise(edges)]
+
+
+def _threads(environment: dict[str, Any]) -> int:
+    """Threads that torch computes with: as it said, as OpenMP was told, else one per core, its default."""
+    variables = environment.get("variables") or {}
+    named = variables.get("OMP_NUM_THREADS") if isinstance(variables, dict) else None
+    for threads in (environment.get("num_threads"), named, environment.get("cores_usable")):
+        text = str(threads)
+        if text.isdecimal() and int(text) > 0:
+            return int(text)
+    return 1
+
+
+def _precision(told: dict[str, Any]) -> str:
+    autocast = told.get("autocast")
+    return {"bf16": "bf16", "fp16": "amp"}.get(str(autocast), "fp32")
+
+
+def _usual_samples(steps: Sequence[StepRecord]) -> int:
+    counts = Counter(step.samples for step in steps if step.samples > 0)
+    return counts.most_common(1)[0][0] if counts else 1
+
+
+def _process(recorded: Recorded, loop: Loop, key: str, loads: Loads) -> ProcessResult:
+    loader = loader_means(_made(recorded, loop))
+    edges: dict[str, Any] = {
+        "periodic": {name: {"run_s": s, "every": 1} for name, s in loop.work_s.items()}
+    }
+    if loop.start_s is not None:
+        edges |= {"epoch_start": loop.start_s, "pass_steps": 0}
+    if loop.evaluation_s > 0:
+        edges["evaluation"] = loop.evaluation_s
+    stretches = list(windows(loop.steady))
+    means = [step_means(steps) for steps in stretches]
+    pooled = together(stretches, means)
+    return ProcessResult(
+        key=key,
+        status="ok",
+        folder=recorded.folder,
+        blocks=tuple(
+            _block(number, steps, of_window, loader, loads)
+            for number, (steps, of_window) in enumerate(zip(stretches, means, strict=True))
+        ),
+        phases_s=pooled.phases_s,
+        phases_clock=pooled.clock,
+        startup_s=_startup_s(loop, loader),
+        edges=edges,
+        environment=recorded.environment,
+    )
+
+
+def _startup_s(loop: Loop, loader: dict[str, float]) -> dict[str, float]:
+    """What starting costs, with what a new worker does before its first batch told as its start.
+
+    Asking for an iterator only begins processes: their imports, and the copy of the dataset, are in the wait
+    for the first batch, beyond the making of one.
+    """
+    found = dict(loop.startup_s)
+    if "worker_start" in found and "fetch_s" in loader:
+        made_s = loader["fetch_s"] + loader.get("collate_s", 0.0)
+        new_s = max(0.0, found["first_batch"] - made_s)
+        found["worker_start"] += new_s
+        found["first_batch"] -= new_s
+    return found
+
+
+def _block(
+    number: int,
+    steps: Sequence[StepRecord],
+    means: StepMeans,
+    loader: dict[str, float],
+    loads: Loads,
+) -> BlockResult:
+    wall_s = sum(step.step_s for step in steps)
+    waits = [step.exposed_wait_s for step in steps]
+    known = [wait for wait in waits if not math.isnan(wait)]
+    start_ns, last_ns = steps[0].start_ns, intervals.end_of(steps[-1])
+    foreign_s = loads.foreign_s(start_ns, last_ns)
+    return BlockResult(
+        number=number,
+        arm="real",
+        palindrome=number,
+        steps=len(steps),
+        samples=sum(step.samples for step in steps if step.samples > 0),
+        start_ns=start_ns,
+        # its steps alone: between them lies what is no step
+        end_ns=start_ns + round(wall_s * 1e9),
+        deferred_s=0.0,
+        step_times_s=tuple(step.step_s for step in steps),
+        phases_s=means.phases_s,
+        exposed_wait_s=fmean(known) if known else None,
+        queue_start=-1,
+        queue_end=-1,
+        steady=True,
+        unsteady_because=None,
+        disturbed=loads.disturbed(start_ns, last_ns),
+        foreign_cpu_s=foreign_s,
+        own_s=0.0,
+        loader=loader,
+        phases_clock=means.clock,
+        not_ready_share=means.not_ready_share,
+        run_delay_s=own_delay_s(means.run_delay_s, len(steps), foreign_s),
+        waits_s=tuple(waits) if len(known) == len(waits) else (),
+        ready=tuple(step.ready for step in steps),
+    )
+
+
+def _made(recorded: Recorded, loop: Loop) -> list[FetchRecord]:
+    """The batches that were made for the steady steps.
+
+    Workers of an evaluation write beside those of the training. A worker belongs to the training if most of
+    its batches were made while that went on; a process that makes its own tells by the moment of each.
+    """
+    trained = intervals.training(loop.passes.training)
+    evaluated = intervals.evaluating(loop.passes.evaluation)
+
+    def in_training(fetch: FetchRecord) -> bool:
+        return trained.holds(fetch.end_ns) and not evaluated.holds(fetch.end_ns)
+
+    found: list[FetchRecord] = []
+    for worker in recorded.workers:
+        own = [fetch for fetch in worker.fetches if in_training(fetch)]
+        if worker.pid != recorded.pid and 2 * len(own) < len(worker.fetches):
+            continue
+        found += [f for f in own if loop.from_ns <= f.end_ns <= loop.to_ns]
+    return found
+
+
+def _completed(
+    row: Row, recorded: Recorded, loop: Loop, process: ProcessResult, peak_rss_bytes: int | None
+) -> Row:
+    """The row with what only an attached process has: windows in the place of generations, and its notes."""
+    unavailable = dict(row.unavailable)
+    parts_s = sum(row.epoch_parts_s.values()) - row.epoch_parts_s.get("steps", 0.0)
+    epochs = [parts_s + loop.steps_per_epoch * block.step_s for block in process.blocks]
+    if loop.epochs_seen < 2:
+        # what was seen of a first epoch is no forecast of later ones
+        epochs = []
+        unavailable["epoch_time_s"] = "first_epoch"
+    if any(step.samples < 0 for step in loop.steady):
+        row = replace(row, samples_per_sec=None)
+        unavailable["samples_per_sec"] = "no_data"
+    overhead = _overhead(recorded, loop)
+    if overhead is None:
+        # it is told when the process ends
+        unavailable["overhead_share"] = "no_data"
+    if peak_rss_bytes is not None:
+        unavailable.pop("peak_rss_bytes", None)
+    return replace(
+        row,
+        epoch_time_s=mean_interval(epochs) if epochs else None,
+        generation_epoch_time_s=tuple(epochs),
+        generation_speedup=(),
+        speedup=None,
+        step_speedup=None,
+        overhead_share=overhead,
+        peak_rss_bytes=peak_rss_bytes,
+        notes=(*row.notes, *notes_of(recorded, loop)),
+        unavailable=unavailable | dict.fromkeys(_NOT_ASKED, "not_asked"),
+    )
+
+
+def _overhead(recorded: Recorded, loop: Loop) -> float | None:
+    """The recorder's own calls as a share of the steps; None where they were not told."""
+    spent_s = sum(step.step_s for step in loop.steps)
+    told = [one["own_s"] for one in recorded.told("cost") if "own_s" in one]
+    return told[-1] / spent_s if told and spent_s > 0 else None

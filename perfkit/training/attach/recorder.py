@@ -1,0 +1,175 @@
+"""The recorder of an attached script: one whose steps may be found to have ended earlier, or to be one.
+
+A loop of ours says where a step ends; a script is only seen to do something else. So a step can be ended at a
+moment that has passed, one can be held until it is known whether the next fetch belongs to it, and one that
+ended can be opened again. None of the three is seen by the device: its fields of such a step are NaN.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from perfkit.records import STEP_PHASES, UNKNOWN
+from perfkit.training.probe.clocks import Device
+from perfkit.training.probe.recorder import Recorder
+from perfkit.training.probe.rundelay import RunDelay
+from perfkit.training.probe.steps import DeviceSteps, Step
+
+
+class LateRecorder(Recorder):
+    """A recorder that is told late.
+
+    Args:
+        path: file to make; see `Recorder`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._held: Step | None = None
+        self._ended: Step | None = None
+
+    @property
+    def told_ns(self) -> int:
+        """When the last call about a phase or a batch returned."""
+        return self._since_ns
+
+    @property
+    def backwards(self) -> int:
+        """Backward passes in the step that runs; -1 where none runs."""
+        return UNKNOWN if self._step is None else self._step.backwards
+
+    def use_device(self, device: Device) -> None:
+        """From the next step on, put marks on a device."""
+        self.drain()
+        self._device_steps = DeviceSteps(self._file, device)
+        self._host_ns = device.host_ns
+
+    def before_next(self, queue_depth: int = UNKNOWN, ready: int = UNKNOWN) -> None:
+        self._ended = self._step
+        super().before_next(queue_depth, ready)
+
+    def got_batch(self, samples: int, phase: int) -> None:
+        """The loop has its batch, and begins a phase with it."""
+        self.after_next(samples)
+        if self._step is not None and self._step.wait_ns >= 0:
+            self._stack.append(phase)
+
+    def turn(self, left: int, entered: int) -> None:
+        """A phase of the step ends, and another one begins with that."""
+        now = self._host_ns()
+        step, stack = self._step, self._stack
+        if step is None or step.wait_ns < 0 or len(stack) != 1 or stack[0] != left:
+            self.leave(left)
+            self.enter(entered)
+            return
+        self._pass(step, now)
+        stack[0] = entered
+        self._since_ns = end = self._host_ns()
+        self.own_ns += end - now
+
+    def close_step(self, at_ns: int) -> None:
+        """End the step that runs at a moment that has passed, not before it had its batch."""
+        step = self._step
+        if step is None:
+            return
+        self.end_step()
+        if step.wait_ns >= 0:
+            step.end_ns = max(min(at_ns, step.end_ns), step.start_ns + step.wait_ns)
+            step.last = None
+        self._write_at_ns = 0  # with the next step: a while may pass until then
+
+    def drop_step(self) -> None:
+        """Forget the step that runs; it leaves no record."""
+        self._leave_all(self._host_ns())
+        self._step = None
+
+    def another_thread(self) -> None:
+        """From now on the calls come from another thread."""
+        self._run_delay.close()
+        self._run_delay = RunDelay()
+
+    def reopen(self) -> bool:
+        """Go on with the step that ended when a batch was asked for, and none came."""
+        step, asked = self._ended, self._step
+        if step is None or asked is None or asked.wait_ns >= 0 or not self._device_steps.take(step):
+            return False
+        step.last = step.ready_mark = step.phase_marks = None
+        self._step, self._ended = step, None
+        self.steps -= 1
+        self._since_ns = self._host_ns()
+        return True
+
+    def hold(self) -> None:
+        """Set the step that runs aside; the next `release` or `fold` decides what it is."""
+        self._pass_all()
+        self._held, self._step = self._step, None
+
+    def release(self) -> None:
+        """The held step was one of its own and ended when it was held."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        if self._step is not None:
+            self._step.index += 1
+        self.steps += 1
+        self._device_steps.end(held)
+        held.last = None
+
+    def fold(self) -> None:
+        """The step that runs is a part of the held one, which goes on."""
+        held, step = self._held, self._step
+        self._held = None
+        if held is None or step is None:
+            return
+        self._pass_all()
+        held.wait_ns += max(step.wait_ns, 0)
+        held.backwards += step.backwards
+        held.updates += step.updates
+        for phase in range(STEP_PHASES):
+            spent_ns = step.spent_ns[phase]
+            if spent_ns is not None:
+                held.spent_ns[phase] = spent_ns + (held.spent_ns[phase] or 0)
+        held.ready_mark = held.phase_marks = None
+        self._step = held
+
+    def before_more(self) -> None:
+        """The loop asks another loader for a part of the same step."""
+        now = self._host_ns()
+        if self._step is not None:
+            self._pass(self._step, now)
+        self._since_ns = end = self._host_ns()
+        self.own_ns += end - now
+
+    def after_more(self) -> None:
+        """It has it: what it took is wait."""
+        now = self._host_ns()
+        step = self._step
+        if step is not None:
+            step.wait_ns += now - self._since_ns
+            if step.first is not None:
+                # the device may have been given work since the first part: its wait ends here
+                step.phase_marks = None if step.phase_marks is None else []
+                self._device_steps.has_batch(step, now)
+        self._since_ns = end = self._host_ns()
+        self.own_ns += end - now
+
+    def begin_update(self) -> None:
+        """Without a loader a step goes from one update to the next: it has waited for nothing."""
+        self.before_next()
+        step = self._step
+        if step is not None:
+            self.after_next(UNKNOWN)
+            step.wait_ns = 0
+
+    def flush(self) -> None:
+        """Write what has ended, as far as the device has come."""
+        self._device_steps.resolve()
+        self._write()
+
+    def _pass_all(self) -> None:
+        now = self._host_ns()
+        step = self._step
+        if step is not None:
+            self._pass(step, now)
+            step.end_ns = now
+        self._leave_all(now)

@@ -1,0 +1,313 @@
+"""One process of the script: when it trains, what is told of it, and how it ends."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from perfkit.training.attach.facts import Facts, precision, scales_gradients
+from perfkit.training.attach.folder import ProcessFolder, ranks
+from perfkit.training.attach.loaders import Loader, Loaders, Pass, describe
+from perfkit.training.attach.optimizers import Optimizers
+from perfkit.training.attach.passes import Steps
+from perfkit.training.attach.phases import Phases
+from perfkit.training.attach.process import at_end_of_child, device, told, uncaught
+from perfkit.training.attach.recorder import LateRecorder
+from perfkit.training.attach.stacks import StackSampler
+from perfkit.training.attach.stop import Stop
+from perfkit.training.probe import worker
+from perfkit.training.probe.clocks import CudaDevice
+from perfkit.training.probe.loader import depth_reader, ready_reader
+from perfkit.training.probe.steps import marking_period
+
+LOOK_EVERY_NS = 5_000_000_000
+"""Time over which untracked time is summed."""
+UNTRACKED_SHARE = 0.10
+"""From this part of it on, the stacks are sampled."""
+STEPS_TO_MARK = 20
+"""Steps seen before the marking of phases on a device is set to what it costs."""
+
+
+class Session:
+    """The recorder in this process, from its first loader or backward to its end.
+
+    Nothing here raises into the script: the first error ends the recording, in one line.
+
+    Args:
+        place: returns the folder of the study, which it may make.
+        started_ns: `perf_counter_ns` when the bootstrap ran.
+    """
+
+    def __init__(self, place: Callable[[], Path], started_ns: int) -> None:
+        self.off = False
+        """Nothing is recorded in this process, or no more."""
+        self.steps: Steps | None = None
+        self.thread = 0
+        """The thread that trains, as far as is known."""
+        self.depth = 0
+        """Backwards that run inside each other."""
+        self.stop = Stop(os.environ)
+        self.place = place
+        self.fetching: Any = None
+        """The handle of what is no DataLoader while its next() runs; see `attach.iterables`."""
+        self.over = False
+        """The recording has come to its end."""
+        self._before = uncaught()
+        self._started_ns = started_ns
+        self._pid = os.getpid()
+        self._folder: ProcessFolder | None = None
+        self._recorder: LateRecorder | None = None
+        self._trains = False
+        self._precision: tuple[str | None, str] | None = None
+        self._precision_told = False
+        self._updated = self._scales = False
+        self._passes = 0
+        self._loaders = Loaders()
+        self._optimizers = Optimizers()
+        self._facts = Facts()
+        self._phases = Phases()
+        self._sampler: StackSampler | None = None
+        self._look_at_ns = 0
+        self._untracked_ns = 0
+        self._first_ns = 0
+
+    def begin(self) -> Steps:
+        """Make the folder and the recorder, at the first loader, backward or update."""
+        if self.steps is None:
+            self._folder = ProcessFolder(self.place(), self._started_ns)
+            self._recorder = LateRecorder(self._folder.rank.steps)
+            self.steps = Steps(self._recorder, self)
+            self.thread = threading.get_ident()
+            worker.install(self._folder.rank.loader)
+            atexit.register(self.end)
+            if os.getpid() != os.getpgid(0) or "multiprocessing.process" in sys.modules:
+                at_end_of_child(self.end)
+        return self.steps
+
+    def passes(self, loader: Any, iterator: Any, iter_s: float) -> Pass:
+        """Describe an iteration that has begun."""
+        folder = self._folder
+        assert folder is not None
+        depth, ready = depth_reader(iterator), ready_reader(iterator, folder.rank.loader)
+        begun = Pass(self.number(), self.entry(loader), depth, ready)
+        self.tell_pass(begun, iter_s)
+        return begun
+
+    def entry(self, loader: Any, describe: Callable[[Any], dict[str, Any]] = describe) -> Loader:
+        """Return what is known of something that is iterated over here."""
+        return self._loaders.find(loader, describe)
+
+    def number(self) -> int:
+        """Return the number of a pass that begins."""
+        self._passes += 1
+        return self._passes - 1
+
+    def tell_pass(self, begun: Pass, iter_s: float) -> None:
+        """Tell of a pass, and of its loader if that is new."""
+        folder, loader = self._folder, begun.loader
+        if folder is None:
+            return
+        described, loader.untold = loader.untold, None
+        if described is not None:
+            folder.event("loader", **described)
+            self._facts.loader(folder, described)
+        event = {"pass": begun.number, "loader": loader.number, "iter_s": iter_s}
+        folder.event("pass", **event, pid=os.getpid())
+
+    def phase(self, name: str, since_ns: int) -> None:
+        """A phase of the script's own is over."""
+        folder = self._folder
+        if self.off or folder is None:
+            return
+        try:
+            now = time.perf_counter_ns()
+            self._phases.add(folder, name, now - since_ns, now)
+        except Exception as error:
+            self.fail(error)
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether a step of training was seen, and it is not over."""
+        return self._trains and not self.over
+
+    def may_move(self) -> bool:
+        """Whether the thread that asks becomes the one that trains: the loop is where it computes."""
+        if self._trains:
+            return False
+        try:
+            self.begin()
+            if self.thread != threading.get_ident() and self._recorder is not None:
+                self.thread = threading.get_ident()
+                self.begin().forget()
+                self._recorder.another_thread()
+        except Exception as error:
+            self.fail(error)
+            return False
+        return True
+
+    def backward_begins(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A backward begins, with what it was called with."""
+        try:
+            if self._precision is None:
+                self._precision = precision(args[0] if args else kwargs["tensors"])
+            (self.steps or self.begin()).backward_begins()
+        except Exception as error:
+            self.fail(error)
+
+    def backward_ends(self) -> None:
+        if self.off or self.steps is None:
+            return
+        try:
+            self.steps.backward_ends()
+        except Exception as error:
+            self.fail(error)
+
+    def update_begins(self, optimizer: Any) -> None:
+        """`optimizer.step` begins."""
+        try:
+            if not self._updated:
+                self._updated = True
+                self._scales = scales_gradients()
+            (self.steps or self.begin()).update_begins(optimizer)
+        except Exception as error:
+            self.fail(error)
+
+    def update_ends(self, optimizer: Any) -> None:
+        if self.off or self.steps is None:
+            return
+        try:
+            self.steps.update_ends(optimizer)
+        except Exception as error:
+            self.fail(error)
+
+    # what `Steps` tells
+
+    def trains(self) -> None:
+        folder, recorder = self._folder, self._recorder
+        if folder is None or recorder is None:
+            return
+        self._trains = True
+        self._first_ns = self._look_at_ns = time.perf_counter_ns()
+        self._look_at_ns += LOOK_EVERY_NS
+        folder.attached(ranks())
+        where = device()
+        if where != "cpu":
+            recorder.use_device(CudaDevice(where))
+        from perfkit.training.probe.device import environment
+
+        folder.environment(environment(where))
+        self._facts.first_step(folder, where)
+        self.stop.begin()
+
+    def updated(self, optimizer: Any) -> None:
+        if optimizer is self._facts.optimizer:
+            return
+        folder = self._folder
+        described = self._optimizers.find(optimizer)
+        if described is not None and folder is not None:
+            folder.event("optimizer", **described)
+            self._tell_precision(folder)
+        self._facts.optimizer = optimizer
+
+    def pass_over(self, over: Pass, *, exhausted: bool) -> None:
+        if self._folder is not None:
+            self._folder.event(
+                "pass_end",
+                **{"pass": over.number},
+                fetched=over.fetched,
+                exhausted=exhausted,
+                backwards=over.backwards,
+                updates=over.updates,
+                companion=None if over.companion is None else over.companion.number,
+            )
+
+    def fetched(self, now_ns: int) -> None:
+        steps, folder, recorder = self.steps, self._folder, self._recorder
+        if not self._trains or steps is None or folder is None or recorder is None:
+            return
+        trained = steps.trained
+        if trained == STEPS_TO_MARK:
+            step_s = (now_ns - self._first_ns) * 1e-9 / trained
+            recorder.phase_every = marking_period(step_s, recorder.cost_s())
+        if self._facts.due(trained):
+            self._facts.look(folder, trained)
+        if self._sampler is not None:
+            self._sampler.commit()
+        if now_ns >= self._look_at_ns:
+            self._look_for_untracked(now_ns, steps, folder)
+
+    def _tell_precision(self, folder: ProcessFolder) -> None:
+        if self._precision_told:
+            return
+        self._precision_told = True
+        autocast, where = self._precision or (None, device())
+        folder.event("precision", autocast=autocast, grad_scaler=self._scales, device=where)
+
+    def _look_for_untracked(self, now_ns: int, steps: Steps, folder: ProcessFolder) -> None:
+        gone_ns = now_ns - self._look_at_ns + LOOK_EVERY_NS
+        share = (steps.untracked_ns - self._untracked_ns) / gone_ns
+        self._untracked_ns, self._look_at_ns = steps.untracked_ns, now_ns + LOOK_EVERY_NS
+        if self._sampler is not None:
+            self._sampler.tell(folder)
+        elif share > UNTRACKED_SHARE:
+            self._sampler = StackSampler(steps, self.thread)
+
+    def fail(self, error: BaseException) -> None:
+        """Something of ours went wrong: the script goes on without us."""
+        if self.off:
+            return
+        self.off = True
+        text = f"{type(error).__name__}: {error}".split("\n")[0]
+        with contextlib.suppress(Exception):
+            sys.stderr.write(f"perfkit: process {os.getpid()} is no longer recorded: {text}\n")
+        with contextlib.suppress(Exception):
+            if self._folder is not None:
+                self._folder.event("fault", text=text)
+        with contextlib.suppress(Exception):
+            if self._recorder is not None:
+                self._recorder.close()
+
+    def end(self) -> None:
+        """The process ends: write what there is, or take away what was made for nothing."""
+        folder, steps, recorder = self._folder, self.steps, self._recorder
+        self._folder, self.over = None, True
+        if folder is None or steps is None or recorder is None or os.getpid() != self._pid:
+            return
+        try:
+            if self._sampler is not None:
+                self._sampler.stop()
+            if not self._trains:
+                self.off = True
+                recorder.close()
+                folder.remove()
+                return
+            if not self.off:
+                self.off = True
+                steps.end()
+                self._tell_precision(folder)
+                self._phases.tell(folder)
+                self._facts.end(folder, steps.trained, self._optimizers.count)
+                if self._sampler is not None:
+                    self._sampler.tell(folder)
+                own = {"steps": recorder.steps, "own_s": recorder.own_ns * 1e-9}
+                folder.event("cost", **own)
+                recorder.close()
+            error = uncaught()
+            folder.status("ended", None if error is self._before else told(error))
+        except Exception as error:
+            self.off = False
+            self.fail(error)
+
+    def forget(self) -> None:
+        """In a forked child: all of this is the parent's."""
+        self.off = True
+        self._folder = None
+        if self._sampler is not None:
+            self._sampler.forget()

@@ -1,0 +1,288 @@
+"""Real scripts, bare and attached: the same output, weights and exit code, and every step counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perfkit.engine.attach import environment
+from perfkit.records import STEPS, StepRecord
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+@dataclass
+class Process:
+    """What one training process left in its run folder."""
+
+    path: Path
+    attached: dict[str, Any]
+    records: list[StepRecord]
+    events: list[dict[str, Any]]
+
+    @property
+    def steps(self) -> list[StepRecord]:
+        return [record for record in self.records if record.backwards > 0 or record.updates > 0]
+
+    @property
+    def updates(self) -> int:
+        return sum(record.updates for record in self.records)
+
+    @property
+    def backwards(self) -> int:
+        return sum(record.backwards for record in self.records)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = json.loads((self.path / "status.json").read_text())
+        return status
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        return [found for found in self.events if found["event"] == event]
+
+    def facts(self) -> dict[str, Any]:
+        return {fact["code"]: fact["value"] for fact in self.of("fact")}
+
+
+@dataclass
+class Runs:
+    """A command run bare and attached."""
+
+    bare: subprocess.CompletedProcess[str]
+    attached: subprocess.CompletedProcess[str]
+    processes: list[Process] = field(default_factory=list)
+
+    @property
+    def one(self) -> Process:
+        (process,) = self.processes
+        return process
+
+
+def _run(command: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def both(
+    study: Path, *arguments: str, python: tuple[str, ...] = (sys.executable,), **variables: str
+) -> Runs:
+    """Run a command bare and attached, and read what the attached one left."""
+    # PYTHONPATH of the tests would let children find more than those of a user
+    base = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    base |= {"OMP_NUM_THREADS": "1", **variables}
+    command = [*python, *arguments]
+    bare = _run(command, base, SCRIPTS)
+    attached = _run(command, environment(study, base), SCRIPTS)
+    assert attached.returncode == bare.returncode, attached.stderr
+    assert attached.stdout == bare.stdout
+    return Runs(bare, attached, processes(study))
+
+
+def processes(study: Path) -> list[Process]:
+    """Read the folders of the processes that trained."""
+    found = []
+    for about in sorted(study.glob("processes/*/attached.json")):
+        rank = about.parent / "ranks" / "0"
+        events = [json.loads(line) for line in (rank / "events.jsonl").read_text().splitlines()]
+        records = list(STEPS.read(rank / "steps.bin"))
+        found.append(Process(about.parent, json.loads(about.read_text()), records, events))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("script", "steps", "backwards", "updates"),
+    [
+        ("plain.py", 21, 21, 21),
+        ("evaluation.py", 20, 20, 20),
+        ("accumulation.py", 32, 32, 8),
+        ("gan.py", 12, 36, 24),
+        ("iterable.py", 8, 8, 8),
+        ("zipped.py", 15, 15, 15),
+        ("endless.py", 10, 10, 10),
+        ("breaks.py", 15, 15, 15),
+        ("handwritten.py", 12, 12, 12),
+    ],
+)
+def test_a_script_is_the_same_and_its_steps_are_counted(
+    tmp_path: Path, script: str, steps: int, backwards: int, updates: int
+) -> None:
+    """Bare and attached end with the same weights, and every backward and update is in a step."""
+    runs = both(tmp_path, script)
+    assert "weights" in runs.bare.stdout
+    assert runs.attached.stderr == runs.bare.stderr
+    one = runs.one
+    assert (len(one.steps), one.backwards, one.updates) == (steps, backwards, updates)
+    assert one.status == {"status": "ended", "exception": None}
+
+
+def test_what_evaluation_fetches_is_told_apart(tmp_path: Path) -> None:
+    """No step of training holds an evaluation, and each pass says how it ended."""
+    one = both(tmp_path, "evaluation.py").one
+    train, check = (event["loader"] for event in one.of("loader"))
+    by_loader = {event["pass"]: event["loader"] for event in one.of("pass")}
+    ends = {event["pass"]: event for event in one.of("pass_end")}
+    trained = [record for record in one.records if by_loader[record.block] == train]
+    assert [record.backwards for record in trained] == [0, *[1] * 20]
+    evaluated = [record for record in one.records if by_loader[record.block] == check]
+    assert len(evaluated) == 2 * 2 + 2 * 2
+    assert all(record.backwards == record.updates == 0 for record in evaluated)
+    spans = sorted(
+        (record.start_ns, record.start_ns + record.step_s * 1e9) for record in one.records
+    )
+    assert all(ended <= begun + 1e3 for (_, ended), (begun, _) in pairwise(spans))
+    assert sum(end["backwards"] for end in ends.values()) == 20
+    assert [event["where"].partition(":")[0] for event in one.of("loader")] == ["evaluation.py"] * 2
+
+
+def test_a_batch_of_two_loaders_is_one_step(tmp_path: Path) -> None:
+    """What a companion fetches is no step of its own, from the first step on."""
+    one = both(tmp_path, "zipped.py").one
+    by_loader = {event["pass"]: event["loader"] for event in one.of("pass")}
+    assert {by_loader[record.block] for record in one.records} == {0}
+    # zip asks the first loader once more than the second can give
+    assert len(one.records) == 16
+    assert sum(end["backwards"] for end in one.of("pass_end") if end["companion"] is None) == 15
+
+
+def test_lbfgs_is_one_update_of_many_backwards(tmp_path: Path) -> None:
+    """Backwards inside `step(closure)` are counted in the step, and their time is backward's."""
+    runs = both(tmp_path, "lbfgs.py")
+    one = runs.one
+    calls = int(re.search(r"calls (\d+)", runs.bare.stdout)[1])  # type: ignore[index]
+    assert (len(one.steps), one.backwards, one.updates) == (4, calls, 4)
+    for record in one.steps:
+        parts = record.forward_s + record.backward_s + record.optimizer_s + record.data_wait_s
+        assert 0 < parts <= record.step_s
+
+
+def test_a_stream_that_every_worker_gives_whole_is_told_of(tmp_path: Path) -> None:
+    """Two workers give 30 samples each, and nothing asked which worker it was."""
+    one = both(tmp_path, "iterable.py").one
+    assert one.facts()["stream_per_worker"] == {"loader": 0, "num_workers": 2}
+    assert {record.samples for record in one.records} == {-1}
+    assert len(list((one.path / "ranks" / "0" / "loader").glob("*.bin"))) >= 2
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "exception"),
+    [("raise", 1, "ValueError: the loss is odd"), ("exit", 3, None), ("data", 1, None)],
+)
+def test_how_a_script_ends_is_its_own(
+    tmp_path: Path, how: str, code: int, exception: str | None
+) -> None:
+    """Exit code and traceback are what they are without us, and the steps until then are kept."""
+    runs = both(tmp_path, "ends.py", how)
+    assert runs.bare.returncode == code
+    assert runs.attached.stderr == runs.bare.stderr
+    assert len(runs.one.steps) == 7
+    if how == "data":
+        assert runs.one.status["exception"].startswith("LookupError")
+    else:
+        assert runs.one.status == {"status": "ended", "exception": exception}
+
+
+@pytest.mark.parametrize(("how", "code"), [("os_exit", 4), ("term", -15)])
+def test_a_sudden_end_leaves_a_process_that_runs(tmp_path: Path, how: str, code: int) -> None:
+    """Nothing of ours is asked when a process is gone: its status stays, its folder can be read."""
+    runs = both(tmp_path, "ends.py", how)
+    assert runs.bare.returncode == code
+    assert runs.one.status["status"] == "running"
+
+
+def test_an_interrupted_script_says_so(tmp_path: Path) -> None:
+    """Ctrl-C ends it by the signal; what it trained is kept."""
+    runs = both(tmp_path, "ends.py", "interrupt")
+    assert runs.attached.stderr == runs.bare.stderr
+    assert runs.one.status["exception"].startswith("KeyboardInterrupt")
+    assert len(runs.one.steps) == 7
+
+
+def test_a_module_sees_what_it_sees_without_us(tmp_path: Path) -> None:
+    """`sys.path`, environment, random numbers and `__main__` are the same, for `-m` too."""
+    runs = both(tmp_path, "-m", "package.train", "--lr", "1")
+    assert runs.attached.stderr == runs.bare.stderr
+    assert len(runs.one.steps) == 4
+
+
+def test_a_script_without_a_guard_fails_as_it_does(tmp_path: Path) -> None:
+    """A worker that runs the script again is no training, whatever becomes of it."""
+    runs = both(tmp_path, "unguarded.py")
+    assert "begins" in runs.bare.stdout
+    assert runs.processes == []
+    assert not list(tmp_path.glob("processes/*"))
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_each_trainer_has_a_folder(tmp_path: Path, method: str) -> None:
+    """Trainers that the script starts are found; their workers and the parent leave nothing."""
+    runs = both(tmp_path, "spawned.py", method)
+    assert [len(process.steps) for process in runs.processes] == [6, 6]
+    assert [process.status["status"] for process in runs.processes] == ["ended", "ended"]
+    assert len(list(tmp_path.glob("processes/*"))) == 2
+
+
+def test_a_graph_stays_whole(tmp_path: Path) -> None:
+    """`fullgraph=True` compiles; an optimizer in the graph is not seen, and that is said."""
+    one = both(tmp_path, "compiled.py").one
+    assert (len(one.steps), one.backwards, one.updates) == (4, 4, 0)
+    assert one.facts()["compiled_optimizer"] == 0
+
+
+def test_ranks_are_told_and_the_agent_is_not_there(tmp_path: Path) -> None:
+    """Two ranks leave a folder each, torchrun none."""
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
+    runs = both(tmp_path, "distributed.py", python=torchrun)
+    assert sorted(process.attached["rank"] for process in runs.processes) == [0, 1]
+    assert {process.attached["world_size"] for process in runs.processes} == {2}
+    assert [len(process.steps) for process in runs.processes] == [8, 8]
+    assert len(list(tmp_path.glob("processes/*"))) == 2
+
+
+@pytest.mark.parametrize("flag", ["-I", "-E", "-S"])
+def test_a_python_that_looks_at_no_environment_runs_unattached(tmp_path: Path, flag: str) -> None:
+    """Nothing of ours runs, and nothing fails."""
+    runs = both(tmp_path, flag, "-c", "import sys; print(len(sys.meta_path), sys.argv)")
+    assert runs.processes == []
+
+
+@pytest.mark.parametrize(
+    ("library", "backwards", "updates"),
+    [("accelerate", 20, 20), ("lightning", 20, 20), ("transformers", 20, 10)],
+)
+def test_a_library_that_owns_the_loop_trains_the_same(
+    tmp_path: Path, library: str, backwards: int, updates: int
+) -> None:
+    """It may read ahead, or run backward inside the update: every one is in a step."""
+    pytest.importorskip(library)
+    runs = both(tmp_path / "study", f"with_{library}.py", str(tmp_path))
+    found = [line for line in runs.bare.stdout.splitlines() if line.startswith("weights")]
+    assert len(found) == 1
+    assert (runs.one.backwards, runs.one.updates) == (backwards, updates)
+
+
+def test_a_script_is_ended_where_that_was_asked(tmp_path: Path) -> None:
+    """After so many steps, by `SystemExit` from `next()`: exit code 0, and nothing after the loop runs."""
+    base = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env = environment(tmp_path, {**base, "OMP_NUM_THREADS": "1", "PERFKIT_STOP": "steps:9"})
+    done = _run([sys.executable, "plain.py"], env, SCRIPTS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "weights" not in done.stdout
+    (one,) = processes(tmp_path)
+    assert len(one.steps) == 9
+    assert one.status == {"status": "ended", "exception": None}

@@ -1,0 +1,1 @@
+"""A training that is a module of a package."""

@@ -1,0 +1,39 @@
+"""transformers' Trainer: it fetches the batches of an update before it computes with the first."""
+
+import sys
+
+import torch
+from _weights import digest
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+set_seed(0)
+config = BertConfig(
+    vocab_size=50,
+    hidden_size=16,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=16,
+)
+model = BertForSequenceClassification(config)
+data = [{"input_ids": torch.randint(50, (6,)), "labels": torch.tensor(i % 2)} for i in range(40)]
+arguments = TrainingArguments(
+    sys.argv[1],
+    per_device_train_batch_size=4,
+    num_train_epochs=2,
+    gradient_accumulation_steps=2,
+    report_to=[],
+    use_cpu=True,
+    save_strategy="no",
+    eval_strategy="epoch",
+    logging_strategy="no",
+    disable_tqdm=True,
+)
+trainer = Trainer(model, arguments, train_dataset=data, eval_dataset=data[:8])
+trainer.train()
+print("weights", digest(model))

@@ -1,0 +1,274 @@
+"""Which step a fetch, a backward and an update belong to."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perfkit.records import STEPS, StepRecord
+from perfkit.training.attach.loaders import Loader, Pass
+from perfkit.training.attach.passes import NO_LOADER, Steps
+from perfkit.training.attach.recorder import LateRecorder
+
+
+class Told:
+    """Who is told, and keeps it."""
+
+    def __init__(self) -> None:
+        self.trained = 0
+        self.over: list[tuple[int, bool, int]] = []
+
+    def trains(self) -> None:
+        self.trained += 1
+
+    def updated(self, optimizer: Any) -> None:
+        pass
+
+    def pass_over(self, over: Pass, *, exhausted: bool) -> None:
+        self.over.append((over.number, exhausted, over.fetched))
+
+    def fetched(self, now_ns: int) -> None:
+        pass
+
+
+class Script:
+    """A script as the hooks see it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.told = Told()
+        self.recorder = LateRecorder(path)
+        self.steps = Steps(self.recorder, self.told)
+        self.passes = 0
+
+    def iterate(self, loader: Loader) -> Pass:
+        number, self.passes = self.passes, self.passes + 1
+        return Pass(number, loader, lambda: -1, lambda: -1)
+
+    def fetch(self, *passes: Pass) -> None:
+        for asking in passes:
+            self.steps.asks(asking)
+            self.steps.got(asking)
+
+    def stop(self, asking: Pass) -> None:
+        self.steps.asks(asking)
+        self.steps.ended(asking)
+
+    def backward(self) -> None:
+        self.steps.backward_begins()
+        self.steps.backward_ends()
+
+    def update(self, optimizer: str = "adam") -> None:
+        self.steps.update_begins(optimizer)
+        self.steps.update_ends(optimizer)
+
+    def train(self) -> None:
+        self.backward()
+        self.update()
+
+    def records(self) -> list[StepRecord]:
+        self.steps.end()
+        self.recorder.close()
+        records = list(STEPS.read(self.path))
+        assert [record.index for record in records] == list(range(len(records)))
+        return records
+
+    def counts(self) -> list[tuple[int, int, int]]:
+        return [(record.block, record.backwards, record.updates) for record in self.records()]
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    return Script(tmp_path / "steps.bin")
+
+
+def loader(number: int) -> Loader:
+    return Loader(number, None)
+
+
+def test_each_batch_of_a_plain_loop_is_a_step(script: Script) -> None:
+    """The ask that finds the end leaves no record."""
+    batches = script.iterate(loader(0))
+    for _ in range(3):
+        script.fetch(batches)
+        script.train()
+    script.stop(batches)
+    assert script.counts() == [(0, 1, 1)] * 3
+    assert script.told.over == [(0, True, 3)]
+    assert script.told.trained == 1
+
+
+def test_a_step_before_an_evaluation_ends_with_its_update(script: Script) -> None:
+    """What an evaluation takes is not the step's, however long after it comes."""
+    train, check = script.iterate(loader(0)), script.iterate(loader(1))
+    script.fetch(train)
+    script.train()
+    time.sleep(0.05)
+    script.fetch(check, check)
+    script.stop(check)
+    script.fetch(train)
+    script.train()
+    records = script.records()
+    assert [(record.block, record.backwards) for record in records] == [
+        (0, 1),
+        (1, 0),
+        (1, 0),
+        (0, 1),
+    ]
+    assert records[0].step_s < 0.05
+
+
+def test_an_evaluation_left_early_ends_where_it_was_left(script: Script) -> None:
+    """The next step of training begins with its own fetch."""
+    train, check = script.iterate(loader(0)), script.iterate(loader(1))
+    script.fetch(train)
+    script.train()
+    script.fetch(check)
+    script.steps.left(check)
+    time.sleep(0.05)
+    script.fetch(train)
+    script.train()
+    records = script.records()
+    assert [record.block for record in records] == [0, 1, 0]
+    assert records[1].step_s < 0.05
+
+
+def test_two_loaders_fetched_by_turns_make_one_step(script: Script) -> None:
+    """The first step is put together once the second fetch of the first loader tells what they are."""
+    first, second = script.iterate(loader(0)), script.iterate(loader(1))
+    for _ in range(3):
+        script.fetch(first, second)
+        script.train()
+    script.stop(first)
+    assert script.counts() == [(0, 1, 1)] * 3
+    assert second.companion is first
+
+
+def test_three_loaders_fetched_by_turns_make_one_step(script: Script) -> None:
+    """A third one joins like the second."""
+    passes = [script.iterate(loader(number)) for number in range(3)]
+    for _ in range(3):
+        script.fetch(*passes)
+        script.train()
+    assert script.counts() == [(0, 1, 1)] * 3
+
+
+def test_the_wait_of_a_companion_is_wait(script: Script) -> None:
+    """Of the first step, which was two for a while, as of the second."""
+    first, second = script.iterate(loader(0)), script.iterate(loader(1))
+    for _ in range(2):
+        script.fetch(first)
+        script.steps.asks(second)
+        time.sleep(0.02)
+        script.steps.got(second)
+        script.train()
+    script.stop(first)
+    assert all(0.02 <= record.data_wait_s <= record.step_s for record in script.records())
+
+
+def test_a_look_at_one_batch_does_not_take_the_training_in(script: Script) -> None:
+    """`images, labels = next(dataiter)`, its iterator alive, is told from a companion by what follows."""
+    peek, train = script.iterate(loader(0)), script.iterate(loader(0))
+    script.fetch(peek)
+    for _ in range(3):
+        script.fetch(train)
+        script.train()
+    assert script.counts() == [(0, 0, 0), (1, 1, 1), (1, 1, 1), (1, 1, 1)]
+
+
+def test_an_evaluation_before_the_backward_is_one(script: Script) -> None:
+    """A second fetch without a backward is no companion's."""
+    train, check = script.iterate(loader(0)), script.iterate(loader(1))
+    script.fetch(train, check, check)
+    script.stop(check)
+    assert script.counts() == [(0, 0, 0), (1, 0, 0), (1, 0, 0)]
+
+
+def test_a_loop_that_reads_ahead_keeps_its_last_batch(script: Script) -> None:
+    """accelerate asks for the batch after this one first: the last is computed with after the end."""
+    batches = script.iterate(loader(0))
+    script.fetch(batches)
+    for _ in range(3):
+        script.fetch(batches)
+        script.train()
+    script.stop(batches)
+    script.train()
+    check = script.iterate(loader(1))
+    script.fetch(check)
+    script.stop(check)
+    assert script.counts() == [(0, 0, 0), (0, 1, 1), (0, 1, 1), (0, 2, 2), (1, 0, 0)]
+
+
+def test_an_iterator_made_for_one_batch_is_a_step_of_training(script: Script) -> None:
+    """`next(iter(loader))` in every step: the iterator is gone before its batch is used."""
+    source = loader(0)
+    for _ in range(3):
+        batches = script.iterate(source)
+        script.fetch(batches)
+        script.steps.left(batches)
+        script.train()
+    assert script.counts() == [(0, 1, 1), (1, 1, 1), (2, 1, 1)]
+
+
+def test_without_a_loader_an_update_is_a_step(script: Script) -> None:
+    """It has waited for nothing; an evaluation with a loader between is none of it."""
+    check = script.iterate(loader(0))
+    for _ in range(2):
+        script.backward()
+        script.train()
+    script.fetch(check)
+    script.stop(check)
+    script.train()
+    records = script.records()
+    assert [(record.block, record.backwards, record.updates) for record in records] == [
+        (NO_LOADER, 2, 1),
+        (NO_LOADER, 2, 1),
+        (0, 0, 0),
+        (NO_LOADER, 1, 1),
+    ]
+    assert [record.data_wait_s for record in records if record.block == NO_LOADER] == [0.0] * 3
+
+
+def test_an_update_between_passes_is_no_step_where_a_loader_trains(script: Script) -> None:
+    """Averages and calibrations between epochs do not count."""
+    batches = script.iterate(loader(0))
+    script.fetch(batches)
+    script.train()
+    script.stop(batches)
+    script.train()
+    assert script.counts() == [(0, 1, 1)]
+
+
+def test_an_optimizer_made_of_others_counts_once(script: Script) -> None:
+    """The inner ones' updates are parts of its own."""
+    batches = script.iterate(loader(0))
+    script.fetch(batches)
+    script.backward()
+    script.steps.update_begins("outer")
+    script.update("inner")
+    script.update("other")
+    script.steps.update_ends("outer")
+    assert script.counts() == [(0, 1, 1)]
+
+
+def test_an_update_that_raised_does_not_hide_the_next(script: Script) -> None:
+    """Its end is never told."""
+    batches = script.iterate(loader(0))
+    script.fetch(batches)
+    script.backward()
+    script.steps.update_begins("adam")
+    script.update("adam")
+    assert script.counts() == [(0, 1, 1)]
+
+
+def test_a_fetch_that_raised_leaves_no_record(script: Script) -> None:
+    """The step before it stays."""
+    batches = script.iterate(loader(0))
+    script.fetch(batches)
+    script.train()
+    script.steps.asks(batches)
+    script.steps.failed(batches)
+    assert script.counts() == [(0, 1, 1)]
