@@ -81,7 +81,7 @@ EXPECTED = {
     ),
     "fighting": Expected(kinds=("contended",)),
     # on a CPU two witnesses have to say so; computing is the truth there, too
-    "tiny_operators": Expected(kinds=("host_bound", "compute_bound")),
+    "tiny_operators": Expected(kinds=("host_bound",)),
     "heavy_model": Expected(kinds=("compute_bound",), ablated=False),
     "slow_metrics": Expected(kinds=("periodic_bound",), stage="metrics"),
     "slow_evaluation": Expected(kinds=("periodic_bound",), stage="evaluation"),

@@ -83,8 +83,13 @@ def quantile(values: Sequence[float], q: float) -> float:
     return ordered[below] + (at - below) * (ordered[above] - ordered[below])
 
 
-def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+def mean_interval(
+    values: Sequence[float], confidence: float = CONFIDENCE, *, size: float | None = None
+) -> Interval:
     """Return the mean with its Student's t interval; one value has no bounds.
+
+    Args:
+        size: how many independent values they are worth (`effective_sizes`); None for their number.
 
     Raises:
         ValueError: no values.
@@ -94,7 +99,8 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> In
     centre = fmean(values)
     if len(values) < 2:
         return Interval(centre)
-    half = t_quantile(confidence, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    worth = len(values) if size is None else size
+    half = t_quantile(confidence, worth - 1) * stdev(values) / math.sqrt(worth)
     return Interval(centre, centre - half, centre + half)
 
 

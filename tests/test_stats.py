@@ -243,3 +243,13 @@ def test_settled_by_width_alone(value: float, half: float, settled: bool) -> Non
 def test_no_bounds_settle_nothing() -> None:
     """One value has no interval."""
     assert stats.settled(Interval(1.2), 9) is False
+
+
+def test_values_that_are_worth_fewer_have_a_wider_interval() -> None:
+    """Nine that are worth four: t of three degrees, and the root of four in place of nine."""
+    values = [1.0, 2.0, 3.0] * 3
+    plain, dependent = stats.mean_interval(values), stats.mean_interval(values, size=4.0)
+    assert plain == stats.mean_interval(values, size=9.0)
+    assert plain.low is not None and dependent.low is not None
+    ratio = (dependent.value - dependent.low) / (plain.value - plain.low)
+    assert ratio == pytest.approx(3.1824 / 2.3060 * 3 / 2, rel=1e-4)

@@ -117,7 +117,7 @@ class Dispatch:
     fixed_share: float | None = None
     """A step of two samples ÷ one of a whole batch."""
     operators_share: float | None = None
-    """Operators of a step × what dispatching one costs without gradients ÷ the step."""
+    """Operators of a step × what dispatching one costs, with gradients, ÷ the step."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ def profile_of(
     found = Profile(
         synchronising=answer.get("synchronising"),
         operators=dispatch.get("operators"),
-        dispatch_s=dispatch.get("dispatch_s"),
+        operators_share=dispatch.get("operators_share"),
         fixed_share=dispatch.get("fixed_share"),
     )
     if not answer.get("traced"):

@@ -77,8 +77,8 @@ class Profile:
     """Calls per step that wait for the device, by place; None where there is no device."""
     operators: int | None = None
     """Operators that a step dispatches."""
-    dispatch_s: float | None = None
-    """Seconds in which the host dispatches a small one without gradients."""
+    operators_share: float | None = None
+    """They × what dispatching one takes ÷ the step."""
     fixed_share: float | None = None
     """A step of two samples ÷ one of a whole batch."""
 

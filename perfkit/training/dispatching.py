@@ -1,15 +1,17 @@
 """What launching a step's operators costs, beside what they compute: two witnesses.
 
 fixed_share      a step of two samples ÷ one of a whole batch: what does not shrink with the batch
-operators_share  operators of a step × what dispatching one takes without gradients ÷ the step
+operators_share  operators of a step × what dispatching one takes ÷ the step
 
-Either alone is wrong at times; see `perfkit/diagnosis/rules/host_bound.py`.
+Either alone is wrong at times; see `perfkit/diagnosis/rules/host_bound.py`. What is divided is timed in the
+same rounds: a machine that changes its pace changes it for both.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -20,57 +22,84 @@ from perfkit.training.probe.device import synchronize
 
 SMALL = 2
 """Samples of the small step: batch normalisation refuses one."""
-ROUNDS = 5
+ROUNDS = 7
 STEPS = 3
 """Steps between two synchronisations: the host may run ahead of the device, as it does in training."""
-CALLS = 500
+CHAIN = 200
+"""Operators whose launching is timed, forward, and as many backward."""
 
 
-def fixed_share(
+@dataclass(frozen=True, kw_only=True)
+class Launching:
+    """What launching a step costs."""
+
+    operators: int
+    """Operators that a step dispatches, forward, backward and update; views are some, too."""
+    operators_share: float
+    fixed_share: float | None
+    """None where the batch is as small as the small one."""
+
+
+def launching(
     train: Callable[[Any], object],
     whole: Sequence[Any],
     small: Sequence[Any],
     device: torch.device,
-) -> float:
-    """Return the time of a small step ÷ a whole one, medians of interleaved rounds.
+) -> Launching:
+    """Time steps on whole batches, on small ones, and a chain of small operators, in turns.
+
+    The chain negates one number, forward and backward, as training dispatches operators. Priced without
+    gradients a step that did nothing but launch came out at 0.3 to 0.5, and so it does at 1.
 
     Args:
         train: one training step on a batch of the device.
-        whole, small: batches on the device.
+        whole, small: batches on the device; no small ones where there is no smaller batch.
     """
-    times: dict[bool, list[float]] = {True: [], False: []}
-    for _ in range(ROUNDS + 1):
-        for is_small, batches in ((False, whole), (True, small)):
-            synchronize(device)
-            begin = time.perf_counter()
+    one = torch.ones(1, device=device, requires_grad=True)
+
+    def chain() -> None:
+        x = one
+        for _ in range(CHAIN):
+            x = torch.neg(x)
+        x.backward()
+        one.grad = None
+
+    def steps(batches: Sequence[Any]) -> Callable[[], None]:
+        def run() -> None:
             for number in range(STEPS):
                 train(batches[number % len(batches)])
+
+        return run
+
+    turns = {"whole": steps(whole), "chain": chain}
+    if small:
+        turns["small"] = steps(small)
+    times: dict[str, list[float]] = {name: [] for name in turns}
+    for _ in range(ROUNDS + 1):
+        for name, run in turns.items():
             synchronize(device)
-            times[is_small].append(time.perf_counter() - begin)
-    # the first round sets up for the new shape
-    return median(times[True][1:]) / median(times[False][1:])
+            begin = time.perf_counter()
+            run()
+            if name != "chain":
+                # what the device does with the chain is nobody's dispatching
+                synchronize(device)
+            times[name].append(time.perf_counter() - begin)
+    # the first round sets up, for the new shape too
+    medians = {name: median(each[1:]) for name, each in times.items()}
+    operators = operators_of(lambda: train(whole[0]))
+    dispatch_s = medians["chain"] / operators_of(chain)
+    return Launching(
+        operators=operators,
+        operators_share=operators * dispatch_s * STEPS / medians["whole"],
+        fixed_share=medians["small"] / medians["whole"] if small else None,
+    )
 
 
 def operators_of(step: Callable[[], object]) -> int:
-    """Return how many operators one step dispatches, forward, backward and update; views are some, too."""
+    """Return how many operators a step dispatches."""
     with _Counting() as counting:
         step()
     return int(counting.count)
-
-
-def dispatch_s(device: torch.device) -> float:
-    """Return the seconds in which the host dispatches one small operator without gradients."""
-    one = torch.ones(1, device=device)
-    rounds = []
-    with torch.no_grad():
-        for _ in range(ROUNDS):
-            synchronize(device)
-            begin = time.perf_counter()
-            for _ in range(CALLS):
-                torch.neg(one)
-            rounds.append(time.perf_counter() - begin)
-    synchronize(device)
-    return min(rounds) / CALLS
 
 
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ class Profiling:
 
         Returns:
             `traced`: whether there is a trace; `synchronising`: calls per step that wait for the device, by
-            place, None without one; `dispatch`: `operators` of a step, `dispatch_s` and `fixed_share` (see
-            `perfkit.training.dispatching`), None where it does not apply.
+            place, None without one; `dispatch`: the fields of
+            `perfkit.training.dispatching.Launching`, None where it does not apply.
         """
         device, recover = self._training.device, self._edges.recover
         parts = Parts()
@@ -87,16 +88,10 @@ class Profiling:
         return burst.synchronising(lambda: self._loop.train_on(next(turns)), steps)
 
     def _dispatch(self) -> dict[str, float | None]:
-        training, train = self._training, self._loop.train_on
-        whole = self._batches(2)
-        found: dict[str, float | None] = {
-            "operators": dispatching.operators_of(lambda: train(whole[0])),
-            "dispatch_s": dispatching.dispatch_s(training.device),
-            "fixed_share": None,
-        }
+        training = self._training
+        whole, small = self._batches(2), []
         if samples_of_step(training.config) > dispatching.SMALL:
             self._edges.rest()
             small = self._edges.batches_of(dispatching.SMALL, 2)
-            small = [training.to_device(batch) for batch in small]
-            found["fixed_share"] = dispatching.fixed_share(train, whole, small, training.device)
-        return found
+        batches = [training.to_device(batch) for batch in small]
+        return asdict(dispatching.launching(self._loop.train_on, whole, batches, training.device))

@@ -92,7 +92,7 @@ def test_many_small_operators_are_launching_and_few_large_ones_are_not(player: A
     # five hundred products, and at least as many in the backward pass
     assert chain["operators"] > 1000
     assert chain["fixed_share"] > 0.7
-    assert 1e-7 < chain["dispatch_s"] < 1e-4
+    assert 0.4 < chain["operators_share"] < 3
 
 
 def test_few_large_operators(player: Any) -> None:
@@ -101,6 +101,7 @@ def test_few_large_operators(player: Any) -> None:
     found = wide.do_profile(0.05, stacks=False)["dispatch"]
     assert found["operators"] < 200
     assert found["fixed_share"] < 0.7
+    assert found["operators_share"] < 0.4
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from perfkit.engine.phases import StepMeans, step_means, together
 from perfkit.engine.plan import RowPlan
 from perfkit.engine.results import BlockResult, GenerationResult, ProcessResult
 from perfkit.records import FetchRecord, StepRecord
-from perfkit.stats import mean_interval
+from perfkit.stats import Interval, effective_sizes, mean_interval
 from perfkit.study.attached import intervals
 from perfkit.study.attached.load import Loads
 from perfkit.study.attached.loop import Loop, loop_of
@@ -274,7 +274,7 @@ def _completed(
         unavailable.pop("peak_rss_bytes", None)
     return replace(
         row,
-        epoch_time_s=mean_interval(epochs) if epochs else None,
+        epoch_time_s=_of_neighbours(epochs) if epochs else None,
         generation_epoch_time_s=tuple(epochs),
         generation_speedup=(),
         speedup=None,
@@ -284,6 +284,12 @@ def _completed(
         notes=(*row.notes, *notes_of(recorded, loop)),
         unavailable=unavailable | dict.fromkeys(_NOT_ASKED, "not_asked"),
     )
+
+
+def _of_neighbours(epochs: Sequence[float]) -> Interval:
+    """The mean of windows that follow each other, which are not independent."""
+    (size,) = effective_sizes(epochs)
+    return mean_interval(epochs, size=size)
 
 
 def _overhead(recorded: Recorded, loop: Loop) -> float | None:

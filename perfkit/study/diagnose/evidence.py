@@ -32,7 +32,7 @@ def evidence_of(
         rows=(row,),
         stretches=tuple(map(_stretch, process.blocks)),
         burst=_burst(process.profile, _real_step_s(process)),
-        dispatch=_dispatch(process.profile, _real_step_s(process)),
+        dispatch=_dispatch(process.profile),
         telemetry=row.telemetry or None,
         environment=environment,
     )
@@ -79,10 +79,7 @@ def _burst(profile: Profile | None, step_s: float | None) -> Burst | None:
     )
 
 
-def _dispatch(profile: Profile | None, step_s: float | None) -> Dispatch | None:
+def _dispatch(profile: Profile | None) -> Dispatch | None:
     if profile is None:
         return None
-    share = None
-    if profile.operators is not None and profile.dispatch_s is not None and step_s:
-        share = profile.operators * profile.dispatch_s / step_s
-    return Dispatch(fixed_share=profile.fixed_share, operators_share=share)
+    return Dispatch(fixed_share=profile.fixed_share, operators_share=profile.operators_share)
