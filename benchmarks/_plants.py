@@ -80,7 +80,6 @@ EXPECTED = {
         kinds=("input_bound",), stage="storage", flag="too_few_workers", workers=4
     ),
     "fighting": Expected(kinds=("contended",)),
-    # on a CPU two witnesses have to say so; computing is the truth there, too
     "tiny_operators": Expected(kinds=("host_bound",)),
     "heavy_model": Expected(kinds=("compute_bound",), ablated=False),
     "slow_metrics": Expected(kinds=("periodic_bound",), stage="metrics"),
@@ -155,7 +154,7 @@ def row(name: str, config: RunConfig, layers: int) -> RowPlan:
 
 def rows(name: str, config: RunConfig, calibration: Calibration) -> tuple[RowPlan, ...]:
     """Return the job that is diagnosed, and its ablation where it has one."""
-    layers = calibration.layers(job(name).step_s)
+    layers = 1 if job(name).sleeps else calibration.layers(job(name).step_s)
     names = (name, f"{name}_off") if EXPECTED[name].ablated else (name,)
     return tuple(row(each, config, layers) for each in names)
 

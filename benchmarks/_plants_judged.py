@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -93,12 +94,20 @@ def removable_share(found: Judgement, expected: Expected, epoch_s: float) -> Int
 
 
 def against_ablation(share: Interval | None, true: Interval | None) -> Row:
-    """Return both shares, the error of the first, and whether its interval holds the truth."""
+    """Return both shares, the error of the first, and whether it covers the truth, itself an interval.
+
+    Two values that are both measured lie apart by the root of the sum of the squares of their half-widths
+    in one of twenty cases.
+    """
     error = covers = None
     if share is not None and true is not None:
         error = share.value - true.value
         if share.low is not None and share.high is not None:
-            covers = share.low <= true.value <= share.high
+            side = share.value - share.low if error > 0 else share.high - share.value
+            other = 0.0
+            if true.low is not None and true.high is not None:
+                other = true.high - true.value if error > 0 else true.value - true.low
+            covers = abs(error) <= math.hypot(side, other)
     return {"share": share, "true_share": true, "error": error, "covers": covers}
 
 

@@ -40,7 +40,7 @@ SMALL = ("slow_storage",)
 
 def main(argv: list[str]) -> None:
     """Entry point; see the module's text."""
-    made = parser("planted", __doc__, full_form="some nine minutes")
+    made = parser("planted", __doc__, full_form="some twelve minutes, in two calls")
     made.add_argument("--only", action="append", default=[], metavar="KIND")
     made.add_argument("--store", type=Path, metavar="FOLDER", help="keep a copy of the runs here")
     options = parse(made, argv)

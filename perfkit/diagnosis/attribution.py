@@ -207,12 +207,27 @@ def _late(evidence: Evidence) -> Interval | None:
     It is less than the wait by what handing over a batch takes that is there.
     """
     told = _with_waits(evidence)
-    handed = [w for s in told for w, was in zip(s.wait_s, s.ready, strict=True) if was == 1]
-    if evidence.config.num_workers == 0 or len(handed) < LEAST_READY:
+    each_s = _handing_over_s(evidence, told)
+    if each_s is None:
         return None
-    each_s = median(handed)
     values = [_waited(s, False, True, each_s) for s in told]
     return witnesses.over_steps(values, [len(s.step_s) for s in told])
+
+
+def _handing_over_s(evidence: Evidence, told: Sequence[Stretch]) -> float | None:
+    """Seconds of taking over a batch that is there; None where nothing tells them.
+
+    Where hardly a batch was there, what its worker took to put it into the queue: it is waited for as well.
+    """
+    if not told or evidence.config.num_workers == 0:
+        return None
+    handed = [w for s in told for w, was in zip(s.wait_s, s.ready, strict=True) if was == 1]
+    if len(handed) >= LEAST_READY:
+        return median(handed)
+    facts = evidence.loader
+    if facts is None or facts.serialise_cpu_s is None:
+        return None
+    return facts.serialise_cpu_s + (facts.handover_s or 0.0)
 
 
 def _waited(stretch: Stretch, ready: bool, handed: bool, less_s: float = 0.0) -> float:

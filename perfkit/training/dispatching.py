@@ -61,7 +61,7 @@ def launching(
         x = one
         for _ in range(CHAIN):
             x = torch.neg(x)
-        x.backward()
+        x.backward()  # type: ignore[no-untyped-call]
         one.grad = None
 
     def steps(batches: Sequence[Any]) -> Callable[[], None]:

@@ -101,8 +101,9 @@ def test_every_job_has_an_expectation_and_an_ablation() -> None:
     plain = JOBS["plain"]
     for name, job in JOBS.items():
         off = _plants.job(f"{name}_off")
-        assert replace(off, step_s=plain.step_s, settings=plain.settings) == plain
-        assert off.step_s == job.step_s
+        same = {"step_s": plain.step_s, "sleeps": False, "settings": plain.settings}
+        assert replace(off, **same) == plain
+        assert (off.step_s, off.sleeps) == (job.step_s, job.sleeps)
         assert off.settings.keys() == job.settings.keys()
     assert _plants.job("respawned_workers_off").settings["persistent_workers"] is True
 

@@ -39,6 +39,8 @@ class Job:
 
     step_s: float = STEP_S
     """What computing a step should take; 0: one layer."""
+    sleeps: bool = False
+    """The step sleeps for so long instead, beside one layer: the machine has no say in its length."""
     tiny_operators: int = 0
     """Small operators in a row, beside the layers."""
     sample_sleep_s: float = 0.0
@@ -65,7 +67,17 @@ _NO_COSTS: dict[str, Any] = {
     "tiny_operators": 0, "sample_sleep_s": 0.0, "sample_cpu_s": 0.0, "collate_cpu_s": 0.0, "listed": False,
     "stall_s": 0.0, "metrics_s": 0.0, "evaluation_s": 0.0,
 }  # fmt: skip
-_FIGHTING = Job(sample_cpu_s=1.6 * STEP_S / BATCH, settings={"num_workers": 2})
+LONG_S = 4 * STEP_S
+"""A step beside which handing over a batch, some 2 ms, is little."""
+_FIGHTING = Job(step_s=LONG_S, sample_cpu_s=1.6 * LONG_S / BATCH, settings={"num_workers": 2})
+
+
+def _too_few(ratio: float) -> Job:
+    """A worker that sleeps for a batch `ratio` times as long as a step does."""
+    step_s = 3 * STEP_S
+    sample_s = ratio * step_s / BATCH
+    return Job(step_s=step_s, sleeps=True, sample_sleep_s=sample_s, settings={"num_workers": 1})
+
 
 JOBS: dict[str, Job] = {
     # nothing is planted: what a layer costs is found on it
@@ -74,9 +86,9 @@ JOBS: dict[str, Job] = {
     "slow_decode": Job(sample_cpu_s=2.5 * STEP_S / BATCH, settings={"num_workers": 1}),
     "heavy_collate": Job(collate_cpu_s=2.5 * STEP_S, settings={"num_workers": 1}),
     "many_tensors": Job(listed=True, settings={"num_workers": 2}),
-    "too_few_workers_1_5": Job(sample_sleep_s=1.5 * STEP_S / BATCH, settings={"num_workers": 1}),
-    "too_few_workers_2_5": Job(sample_sleep_s=2.5 * STEP_S / BATCH, settings={"num_workers": 1}),
-    "too_few_workers_3_5": Job(sample_sleep_s=3.5 * STEP_S / BATCH, settings={"num_workers": 1}),
+    "too_few_workers_1_5": _too_few(1.5),
+    "too_few_workers_2_5": _too_few(2.5),
+    "too_few_workers_3_5": _too_few(3.5),
     # two workers keep up with ease, and two cores are too few for both and the trainer
     "fighting": _FIGHTING,
     "tiny_operators": Job(step_s=0.0, tiny_operators=1000, settings={"num_workers": 0}),
@@ -89,12 +101,16 @@ JOBS: dict[str, Job] = {
     ),
     # a batch takes longer than a step, but two workers make them and eight may lie ready
     "prefetched": Job(
-        sample_sleep_s=1.5 * STEP_S / BATCH, settings={"num_workers": 2, "prefetch_factor": 4}
+        step_s=LONG_S,
+        sample_sleep_s=1.5 * LONG_S / BATCH,
+        settings={"num_workers": 2, "prefetch_factor": 4},
     ),
     "long_stall": Job(stall_s=0.6, settings={"num_workers": 1}),
     "foreign_load": Job(settings={"num_workers": 1}),
     # a batch takes a little less than a step
-    "balanced": Job(sample_sleep_s=0.8 * STEP_S / BATCH, settings={"num_workers": 1}),
+    "balanced": Job(
+        step_s=LONG_S, sample_sleep_s=0.8 * LONG_S / BATCH, settings={"num_workers": 1}
+    ),
     "too_short": _FIGHTING,
 }
 
@@ -146,8 +162,9 @@ class TinyOperators(nn.Module):
 class Layers(nn.Module):
     """Layers that keep the size of what goes through them, however many there are; then the classes."""
 
-    def __init__(self, count: int, tiny_operators: int) -> None:
+    def __init__(self, count: int, tiny_operators: int, sleep_s: float = 0.0) -> None:
         super().__init__()
+        self.sleep_s = sleep_s
         self.layers = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(count))
         for layer in self.layers:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -155,6 +172,7 @@ class Layers(nn.Module):
         self.head = nn.Linear(WIDTH, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
+        time.sleep(self.sleep_s)
         for layer in self.layers:
             x = layer(x).relu()
         return self.head(self.tiny(x.mean(dim=1)))
@@ -197,7 +215,7 @@ def make(job: Job, config: RunConfig) -> Workload:
         )
         periodic = (task,)
     return Workload(
-        model=Layers(config.num_blocks, job.tiny_operators),
+        model=Layers(config.num_blocks, job.tiny_operators, job.step_s if job.sleeps else 0.0),
         loss=_loss,
         optimizer=partial(torch.optim.SGD, lr=config.learning_rate),
         dataset=Samples(job, config.num_samples, config.batch_size),
