@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perfkit import units
-from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.evidence import Evidence, LoaderFacts
 from perfkit.diagnosis.predict import Pipeline
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
@@ -35,12 +35,12 @@ class Cached(torch.utils.data.Dataset):
 
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
-    """Return it where batches are waited for and reading or decoding is the stage."""
-    stage = _seen.stage(judgement)
-    if stage not in STAGES or _seen.share(evidence, "waiting") < _seen.INPUT_SHARE:
-        return None
+    """Return it where batches are late in reading or decoding, or decoding takes the trainer's cores."""
     facts = evidence.loader
     if facts is None or facts.made_s is None or facts.fetch_s is None or facts.made_s <= 0:
+        return None
+    told = _late(evidence, judgement, facts) or _contends(evidence, judgement, facts)
+    if told is None:
         return None
     left = 1 - facts.fetch_s / facts.made_s
 
@@ -48,13 +48,35 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
         cpu_s = min(pipeline.cpu_s, left * pipeline.production_s)
         return pipeline.produces(blocked_s=0.0, cpu_s=cpu_s)
 
-    doing = "reading" if stage == "storage" else "decoding"
     return Proposal(
-        why=f"A batch takes {units.seconds(facts.fetch_s)} of {doing}, again in every epoch, and batches are"
-        f" waited for {_seen.takes(evidence, 'waiting')}.",
+        why=told,
         risk="All decoded samples have to fit into memory or onto a fast disk;"
         " the training stays the same as long as random augmentation stays outside of the cache.",
         snippet=SNIPPET,
         effect=effect,
         basis="bound",
+    )
+
+
+def _late(evidence: Evidence, judgement: Judgement, facts: LoaderFacts) -> str | None:
+    stage = _seen.stage(judgement)
+    if stage not in STAGES or _seen.share(evidence, "waiting") < _seen.INPUT_SHARE:
+        return None
+    doing = "reading" if stage == "storage" else "decoding"
+    return (
+        f"A batch takes {units.seconds(facts.fetch_s)} of {doing}, again in every epoch, and batches are"
+        f" waited for {_seen.takes(evidence, 'waiting')}."
+    )
+
+
+def _contends(evidence: Evidence, judgement: Judgement, facts: LoaderFacts) -> str | None:
+    """Where workers take cores from the training, most of what they compute is to go with it."""
+    if _seen.verdict(judgement, "contended") is None or facts.fetch_cpu_s is None:
+        return None
+    beside_s = (facts.collate_cpu_s or 0.0) + (facts.serialise_cpu_s or 0.0)
+    if facts.fetch_cpu_s <= beside_s:
+        return None
+    return (
+        f"Workers compute {units.seconds(facts.fetch_cpu_s)} for reading and decoding a batch, again in"
+        f" every epoch, and take the training's cores for {_seen.takes(evidence, 'contention')}."
     )

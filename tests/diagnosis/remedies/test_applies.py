@@ -358,3 +358,18 @@ def test_depth_of_the_queue() -> None:
     """0.6 s beside steps of 40 ms: fifteen batches more than the two there are."""
     made, judgement = CASES["prefetch_factor"]
     assert variant("prefetch_factor", made, judgement) == "prefetch_factor=17"
+
+
+def test_decoded_samples_are_kept_where_decoding_takes_the_trainer_s_cores() -> None:
+    """Batches are there in time, and 2 s of the epoch go with the workers' computing, most of it decoding."""
+    contended = attributed(FOUR, compute=8.0, contention=2.0, row=DECODES)
+    offered = {one.name: one for one in remedies(contended, judged("contended"))}
+    kept = offered["cache_decoded"]
+    assert kept.basis == "bound" and kept.predicted_speedup is not None
+    assert kept.predicted_speedup.low == 1.0 < kept.predicted_speedup.value <= 1.25
+    assert "take the training's cores for 2.00 s of an epoch of 10.0 s" in kept.why
+    names = {one.name for one in remedies(contended, judged("compute_bound"))}
+    assert "cache_decoded" not in names
+    collates = {**DECODES["loader"], "fetch_cpu_s": 0.001, "collate_cpu_s": 0.03}
+    other = attributed(FOUR, compute=8.0, contention=2.0, row={"loader": collates})
+    assert "cache_decoded" not in {one.name for one in remedies(other, judged("contended"))}
