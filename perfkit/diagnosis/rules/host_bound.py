@@ -63,7 +63,9 @@ def _witnesses(evidence: Evidence, found: Attribution) -> list[str]:
         told.append(f"A step of two samples takes {units.share(fixed)} of one of a whole batch.")
     operators = None if dispatch is None else dispatch.operators_share
     if operators is not None and OPERATORS_SHARE <= operators <= MOST_SHARE:
-        told.append(f"Dispatching its operators takes {units.share(min(operators, 1.0))} of a step.")
+        told.append(
+            f"Dispatching its operators takes {units.share(min(operators, 1.0))} of a step."
+        )
     idle = found.seconds["host_launch"] / found.epoch_s
     if burst is not None and burst.busy_share is not None and idle >= MODERATE_SHARE:
         launches = "" if burst.launches is None else f" over {burst.launches:.0f} launches a step"

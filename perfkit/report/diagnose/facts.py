@@ -25,6 +25,7 @@ def facts(document: Document) -> list[tuple[str, str]]:
         ("Workers", sentences.workers(document)),
         ("Arms", _arms(diagnosis)),
         ("Operators", operators(diagnosis.operators)),
+        ("Trace", _trace(document)),
     ]
     return [(label, said) for label, said in found if said]
 
@@ -34,6 +35,16 @@ def operators(found: tuple[Operator, ...]) -> str:
     return ", ".join(
         f"{plain(one.name)} {units.share(one.share)}{f' ({plain(one.where)})' if one.where else ''}"
         for one in found
+    )
+
+
+def _trace(document: Document) -> str:
+    """Where the steps that were profiled can be looked at."""
+    file = document.method.get("trace")
+    return (
+        f"a few profiled steps are in {plain(str(file))} of the study: ui.perfetto.dev"
+        if file
+        else ""
     )
 
 

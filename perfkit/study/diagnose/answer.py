@@ -121,6 +121,7 @@ class DiagnoseAnswer:
         self, results: Sequence[GenerationResult], ran: GenerationResult | None, elapsed_s: float
     ) -> dict[str, Any]:
         blocks = ran.processes[0].blocks if ran is not None else ()
+        profile = ran.processes[0].profile if ran is not None else None
         return {
             "generations": len(results),
             "processes": sum(len(r.processes) for r in results),
@@ -135,6 +136,7 @@ class DiagnoseAnswer:
             "interval": None if not blocks or ran is None else _interval(ran),
             "seed": self.plan.seed,
             "sizes": self.frame.sizes,
+            "trace": profile.file if profile is not None and profile.file else None,
         }
 
 
