@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from compared import held
 from report_documents import failed
 from simulated_runs import simulated
 
@@ -14,22 +15,9 @@ from perfkit.codec import from_json, to_json
 from perfkit.comparison import Comparison
 from perfkit.document import Document, Note
 from perfkit.errors import UsageError
-from perfkit.study import gate
-from perfkit.study.compare import compare, memory_outcome
+from perfkit.study.compare import memory_outcome
 
 MIB = 2**20
-
-
-def held(old: Document, new: Document, fail_on: str | None = None) -> Comparison:
-    """Compare two documents as the command does."""
-    return compare(
-        old,
-        new,
-        names=("old", "new"),
-        command="perfkit compare old new",
-        created="2026-01-02T00:00:00+00:00",
-        gates=gate.parse(fail_on),
-    )
 
 
 def of(found: Comparison, key: str) -> Any:

@@ -6,27 +6,12 @@ import random
 from dataclasses import replace
 
 import pytest
+from compared import held
 from simulated_scripts import watched
 
-from perfkit.comparison import Comparison
-from perfkit.document import Document
 from perfkit.report.comparison import remarks
-from perfkit.study import gate
-from perfkit.study.compare import compare
 
 PAIRS = 120
-
-
-def held(old: Document, new: Document, fail_on: str | None = None) -> Comparison:
-    """Compare two documents as the command does."""
-    return compare(
-        old,
-        new,
-        names=("old", "new"),
-        command="perfkit compare old new",
-        created="2026-01-02T00:00:00+00:00",
-        gates=gate.parse(fail_on),
-    )
 
 
 def test_a_run_against_itself_is_the_same() -> None:
