@@ -25,7 +25,7 @@ from perfkit.engine.attach import environment
 from perfkit.stats import Interval, mean_interval, median
 
 _CHUNK = 64
-"""Steps whose own cost is told together: so many are written at once (`probe.recorder.WRITE_EVERY`)."""
+"""Steps whose own cost is told together: so many are written at once (`probe.outfiles.WRITE_EVERY`)."""
 _CALLS = 3000
 """Of the hooks round nothing."""
 
@@ -33,7 +33,8 @@ _CALLS = 3000
 def row(length_s: float, seconds: float) -> dict[str, Any]:
     """Run the loop of such steps bare and attached in one process; returns a row of `overhead.py`.
 
-    It has `own_s` besides: what the recorder counts of itself, and what it does not count of its hooks.
+    It has `own_s` besides: what the recorder counts of itself, and what it does not count of its hooks. That
+    is measured hot; `hot_s` is all of it in steps without work.
     """
     found: dict[str, Any] = json.loads(_script(str(length_s), str(seconds), attached=True))
     for name in ("ratio", "added_s"):
@@ -119,7 +120,7 @@ def _measured(length_s: float, seconds: float) -> dict[str, Any]:
     train, optimizer = _training()
     work, units = paced(small_layers(cpu), length_s, cpu)
 
-    def loop(batches: Iterator[Any], steps: int) -> None:
+    def loop(batches: Iterator[Any], steps: int, work: Callable[[], None] = work) -> None:
         for _ in range(steps):
             batch = next(batches)
             work()
@@ -156,13 +157,17 @@ def _measured(length_s: float, seconds: float) -> dict[str, Any]:
         device=cpu,
         watch=Watch(),
     )
-    own_s = median(counted_s) + _uncounted_s(recorder, optimizer, bare, recorded)
+    before_ns = recorder.own_ns
+    loop(recorded, _CALLS, lambda: None)
+    counted_hot_s = (recorder.own_ns - before_ns) * 1e-9 / _CALLS
+    uncounted_s = _uncounted_s(recorder, optimizer, bare, recorded)
     assert not session.off, "the recording has ended"
     for name in ("ratio", "added_s"):
         found[name] = asdict(found[name])
     return {
         "tool": "perfkit run", "kind": "script", "length_s": length_s, "units": units, **found,
-        "counted_s": median(counted_s), "own_s": own_s,
+        "counted_s": median(counted_s), "own_s": median(counted_s) + uncounted_s,
+        "hot_s": counted_hot_s + uncounted_s,
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_OK, PerfkitError, UsageError
 from perfkit.study.start import ENVIRONMENT_KEYS

@@ -20,9 +20,9 @@ from perfkit import units
 from perfkit.cli.signals import interruptible
 from perfkit.codec import to_json
 from perfkit.config import RunConfig
-from perfkit.document import write_text
-from perfkit.engine.helpers import prepare, survey
+from perfkit.engine.questions import prepare, survey
 from perfkit.errors import EXIT_INTERRUPTED, PerfkitError
+from perfkit.files import write_text
 from perfkit.report.escaping import block, text
 from perfkit.report.markdown import table
 from perfkit.report.remarks import machine
@@ -211,11 +211,13 @@ def base(device: str | None, arch: str) -> tuple[RunConfig, dict[str, Any]]:
 
     But for metrics and plots, which are off: they are not what the benchmarks are about.
     """
-    found = survey(device)
+    found = survey(device, [arch])
     environment: dict[str, Any] = found["environment"]
-    config = base_config(Machine.of(found["device"], environment), arch)
-    settings: dict[str, Any] = {"cache_dir": str(cache_dir()), "metrics_every": 0, "viz_every": 0}
-    return replace(config, **settings), environment
+    machine, declared = Machine.of(found["device"], environment), found["settings"][arch]
+    off = {s.name: 0 for s in declared if s.name in ("metrics_every", "viz_every")}
+    config = base_config(machine, arch, declared)
+    own = {**config.workload, **off}
+    return replace(config, cache_dir=str(cache_dir()), workload=own), environment
 
 
 def make_data(config: RunConfig) -> None:

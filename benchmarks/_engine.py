@@ -22,7 +22,8 @@ from perfkit.engine.executor import Executor
 from perfkit.engine.plan import GenerationPlan, RowPlan
 from perfkit.engine.results import GenerationResult
 from perfkit.errors import PerfkitError, UsageError
-from perfkit.runfolder import JsonLines, StudyFolder, read_json, write_json
+from perfkit.jsonlines import JsonLines
+from perfkit.runfolder import StudyFolder, read_json, write_json
 from perfkit.study.ratios import epoch_s
 from perfkit.study.start import ENVIRONMENT_KEYS
 

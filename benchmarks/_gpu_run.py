@@ -16,7 +16,7 @@ from typing import Any
 from _bench import environment_of_children
 from _common import Row, Target
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.errors import PerfkitError
 

@@ -147,8 +147,9 @@ def job(name: str) -> Job:
 
 def row(name: str, config: RunConfig, layers: int) -> RowPlan:
     """Return what runs a job with so many layers."""
-    own = {**SETTINGS, **job(name).settings, "num_blocks": layers}
-    settings = replace(config, arch=f"{FILE}:{name}", **own)
+    own = {"num_blocks": layers, **job(name).own}
+    changes = {**SETTINGS, **job(name).settings, "workload": own}
+    settings = replace(config, arch=f"{FILE}:{name}", **changes)
     return RowPlan(key=name, arch=name, variant="fp32", config=settings)
 
 

@@ -48,7 +48,7 @@ def judged(run: Run) -> Row:
         "compute_s": None
         if found.compute_samples_per_sec is None
         else run.row.config.batch_size / found.compute_samples_per_sec,
-        "layers": run.row.config.num_blocks,
+        "layers": run.row.config.workload["num_blocks"],
         **against_ablation(removable_share(found, expected, epoch_s), run.true_share),
         "disturbed": sum(block.disturbed for block in blocks),
         "blocks": len(blocks),

@@ -3,7 +3,8 @@
 In one process, in turns, on the same batches: each round has one stretch of steps per clock, in an
 order that changes from round to round, and gives one ratio per pair of clocks; the interval is
 Student's t over rounds. A stretch is timed as perfkit times a block (recorder on, device idle at
-both ends), but is never run again for being unsteady: that would favour it.
+both ends), but is never run again for being unsteady: that would favour it. Beside it stand the phases of one
+loop, as a plain script under `perfkit run` and marked by bench's recorder (`_attached_agreement.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import _attached_agreement
 import torch
 from _common import Answer, Row, Target, Watch, base, parse, parser, publish, ratio, rotated, run
 from torch.utils.benchmark import Timer
@@ -25,15 +27,18 @@ from torch.utils.benchmark import Timer
 from perfkit.config import RunConfig
 from perfkit.records import STEPS, UNKNOWN
 from perfkit.stats import Interval, median, ratio_interval
+from perfkit.training.loading import BatchOrder, make_loader
 from perfkit.training.loop import Loop
 from perfkit.training.probe.clocks import CudaDevice
 from perfkit.training.probe.device import synchronize
 from perfkit.training.probe.recorder import Recorder
-from perfkit.training.setup import BatchOrder, Training, make_loader
+from perfkit.training.setup import Training
 
 WITHIN = 0.03
 STRETCH_S = 0.15
 ROUNDS = 160
+PALINDROMES = 100
+"""Of the loop under `perfkit run`."""
 BATCHES = 4
 CLOCKS = ("perfkit", "timer", "bare")
 PAIRS = (("perfkit", "timer"), ("perfkit", "bare"), ("timer", "bare"))
@@ -157,13 +162,16 @@ def agrees(ratio_of: Interval) -> bool | None:
 
 def main(argv: list[str]) -> None:
     """Entry point; see the module's text."""
-    made = parser("agreement", __doc__, full_form="under two minutes")
+    made = parser("agreement", __doc__, full_form="some two minutes")
     made.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parse(made, argv)
     config, environment = base(options.device, "baseline")
     # the data is in memory and not loaded: what is held against each other is clocks
     config = replace(
-        config, data="memory", num_workers=0, num_samples=max(64, 4 * config.batch_size)
+        config,
+        num_workers=0,
+        num_samples=max(64, 4 * config.batch_size),
+        workload={**config.workload, "data": "memory"},
     )
     watch = Watch()
     found = measure(
@@ -173,32 +181,38 @@ def main(argv: list[str]) -> None:
         watch=watch,
     )
     rows = compare(found["times_s"])
+    watch.start()
+    attached = _attached_agreement.rows(2 if options.small else PALINDROMES)
+    watch.mark()
     targets = [
         Target(
-            name=f"{row['first']} ÷ {row['second']}",
+            name=f"{row['first']} ÷ {row['second']}" + f", {row.get('phase', '')}".rstrip(", "),
             wanted="the interval contains 1 and lies within ±3 %",
             measured=ratio(row["ratio"]),
             met=agrees(row["ratio"]),
         )
-        for row in rows[:2]
+        for row in (*rows[:2], *attached)
     ]
     answer = Answer(
         name="agreement",
         title="One step on three clocks: perfkit, torch's Timer, a bare loop",
-        rows=rows,
+        rows=[*rows, *attached],
         columns=(
             ("Clocks", lambda r: f"{r['first']} ÷ {r['second']}"),
-            ("Step, first (ms)", lambda r: f"{1e3 * r['first_step_s']:.3f}"),
-            ("Step, second (ms)", lambda r: f"{1e3 * r['second_step_s']:.3f}"),
+            ("Of", lambda r: r.get("phase", "step").replace("_", " ")),
+            ("First (ms a step)", lambda r: f"{1e3 * r['first_step_s']:.3f}"),
+            ("Second (ms a step)", lambda r: f"{1e3 * r['second_step_s']:.3f}"),
             ("Ratio [95 %]", lambda r: ratio(r["ratio"])),
             ("Rounds", lambda r: str(r["rounds"])),
         ),
         targets=targets,
         remarks=(
-            f"a step is {config.arch}, batch {config.batch_size}, {config.image_size} pixels, on"
+            f"a step is {config.arch}, batch {config.batch_size}, {config.count_of('image_size')} pixels, on"
             f" {config.device}; {found['steps']} steps a stretch; step times are medians over rounds",
             "`records` is the mean of the recorder's own step records of the same stretches"
             + (" on the device's clock (CUDA events)" if "cuda" in config.device else ""),
+            "`perfkit run` is a loop of its own, a small MLP on the CPU: phases as the hooks in a plain"
+            " script tell them, against bench's recorder in the same loop, in palindromes",
         ),
         warnings=watch.warnings(),
         details={"times_s": found["times_s"], "steps": found["steps"]},

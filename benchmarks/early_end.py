@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from _common import Answer, Row, Target, parse, parser, publish, run
 
-from perfkit.engine.helpers import survey
+from perfkit.engine.questions import survey
 from perfkit.stats import (
     CONFIDENCE,
     EARLY_END_CONFIDENCE,

@@ -148,7 +148,8 @@ def main(argv: list[str]) -> None:
     # without loader workers: behind a wait for batches, spins would cost nothing and be no slowdown
     config = replace(config, num_workers=0)
     if options.small:
-        config = replace(config, num_samples=160, eval_samples=32, base_channels=16, data="memory")
+        own = {**config.workload, "base_channels": 16, "data": "memory", "eval_samples": 32}
+        config = replace(config, num_samples=160, workload=own)
     make_data(config)
     watch = Watch()
     slowdowns = SLOWDOWNS[-1:] if options.small else SLOWDOWNS

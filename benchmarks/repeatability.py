@@ -118,7 +118,8 @@ def main(argv: list[str]) -> None:
     options = parse(made, argv)
     config, environment = base("cpu", "baseline")
     if options.small:
-        config = replace(config, num_samples=160, eval_samples=32, base_channels=16, data="memory")
+        own = {**config.workload, "base_channels": 16, "data": "memory", "eval_samples": 32}
+        config = replace(config, num_samples=160, workload=own)
     make_data(config)
     count = 1 if options.small else options.tries * GENERATIONS_A_TRY
     pairs = PAIRS[:1] if options.small else PAIRS

@@ -49,7 +49,12 @@ def measure(name: str, config: RunConfig, *, small: bool) -> list[BlockResult]:
     Raises:
         PerfkitError: it failed.
     """
-    own: dict[str, Any] = {"arch": f"{FILE}:{name}", "num_samples": 4096, "num_threads": 1}
+    own: dict[str, Any] = {
+        "arch": f"{FILE}:{name}",
+        "num_samples": 4096,
+        "num_threads": 1,
+        "workload": {},
+    }
     config = replace(config, **own, **JOBS[name])
     row = RowPlan(key=name, arch=name, variant="fp32", config=config)
     plan = GenerationPlan(

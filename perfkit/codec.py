@@ -94,6 +94,9 @@ def _decode(kind: Any, data: Any, path: str) -> Any:
 def _decode_dataclass(kind: Any, data: Any, path: str) -> Any:
     if not isinstance(data, dict):
         raise _wrong(path, f"an object ({kind.__name__})", data)
+    upgrade = getattr(kind, "of_earlier_format", None)
+    if upgrade is not None:
+        data = upgrade(data)
     hints = _hints(kind)
     values = {}
     for field in dataclasses.fields(kind):

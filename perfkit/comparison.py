@@ -14,6 +14,7 @@ from perfkit.document import Document, Note, Speedup, Status
 from perfkit.stats import Interval
 
 MemoryOutcome = Literal["more", "less", "same"]
+By = Literal["epoch", "step", "sample"]
 DifferenceOf = Literal["environment", "settings"]
 
 
@@ -45,6 +46,12 @@ class Side:
     status: Status
     message: str | None = None
     epoch_time_s: Interval | None = None
+    step_time_s: Interval | None = None
+    """Mean of the steps that are compared; null where epochs or samples are."""
+    sample_time_s: Interval | None = None
+    """Likewise, of a sample."""
+    steps: int | None = None
+    """Steps of a watched training that are compared, by whatever they are."""
     generations: int = 0
     peak_bytes: int | None = None
 
@@ -60,7 +67,10 @@ class ComparedRow:
     """Null when OLD has no row of this key."""
     new: Side | None = None
     speedup: Speedup | None = None
-    """OLD's epoch time ÷ NEW's, unpaired: the machine's drift between the runs is in it."""
+    """OLD's time ÷ NEW's (`Comparison.by`), unpaired: the machine's drift between the runs is in it."""
+    more_steps: int | None = None
+    """Of a watched training whose comparison is inconclusive: some so many steps more in each run would
+    settle it, were they like those seen; null where it is settled, or where a hundredfold would not do."""
     against_reference: Speedup | None = None
     """NEW's speed-up ÷ OLD's, each against the reference of its own run: what befell both is not in it."""
     memory_on: Literal["device", "host"] | None = None
@@ -92,6 +102,8 @@ class Comparison(Document):
     """Key of the reference that both runs share; null when they do not."""
     same_study: bool = False
     """Both are one and the same study: nothing is compared, and every row is the same."""
+    by: By = "epoch"
+    """Whose time is compared; where it is not an epoch's, `unavailable` says why."""
     compared: tuple[ComparedRow, ...] = ()
     """Rows of both runs in NEW's order, then those that only OLD has."""
     differences: tuple[Difference, ...] = ()

@@ -1,8 +1,10 @@
 """Finding workloads, variants, rules and remedies by the name of their file.
 
 A kind of plug-in is a folder of ours with one file per plug-in; files that begin with an underscore
-are not plug-ins. `PERFKIT_PATH` (folders separated like PATH) adds a stranger's own: a file
-`FOLDER/variants/fast.py` is the variant `fast`. Listing names imports nothing.
+are not plug-ins. It has the kind's name and lies in the room whose affair it is. `PERFKIT_PATH` (folders
+separated like PATH) adds a stranger's own: a file `FOLDER/variants/fast.py` is the variant `fast`. So do
+installed packages by entry points: `fast = "their.module"` in the group `perfkit.variants`. Listing names
+imports nothing.
 
 A workload may also be named by where its factory is: `timm:NAME`, `path/to/file.py:factory` or
 `package.module:factory`.
@@ -20,7 +22,9 @@ import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import cache
 from importlib.machinery import ModuleSpec
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -34,12 +38,6 @@ _MARK = "__at__"
 """Between a file's name and its path in hexadecimal digits, in the name of a stranger's module."""
 __path__: list[str] = []
 """Makes this module a package to the import system, which then looks for modules below it."""
-_FOLDERS = {
-    "variants": "variants",
-    "workloads": "training/workloads",
-    "rules": "diagnosis/rules",
-    "remedies": "diagnosis/remedies",
-}
 _ONE = {"variants": "variant", "workloads": "workload", "rules": "rule", "remedies": "remedy"}
 
 
@@ -57,10 +55,12 @@ def load(kind: str, name: str) -> ModuleType:
     sources = _sources(kind)
     if name not in sources:
         raise unknown(_ONE[kind], name, tuple(sources))
-    path = sources[name]
-    if path.is_relative_to(_PACKAGE):
-        return importlib.import_module(f"perfkit.{_FOLDERS[kind].replace('/', '.')}.{name}")
-    return _import_file(path)
+    source = sources[name]
+    if isinstance(source, EntryPoint):
+        return _imported(source.module, f"{source.module}, which {_ONE[kind]} {name} is,")
+    if source.is_relative_to(_PACKAGE):
+        return _ours(kind, name)
+    return _import_file(source)
 
 
 def check_workload(arch: str) -> None:
@@ -95,26 +95,31 @@ def load_workload(arch: str) -> tuple[ModuleType, str]:
     if not colon:
         return load("workloads", arch), "factory"
     if where == "timm":
-        return importlib.import_module("perfkit.training.workloads._timm"), "factory"
+        return _ours("workloads", "_timm"), "factory"
     if where.endswith(".py"):
         path = Path(where).expanduser().resolve()
         # as for `python file.py`: what lies beside the file can be imported by it
         if str(path.parent) not in sys.path:
             sys.path.insert(1, str(path.parent))
         return _import_file(path), factory
-    try:
-        return importlib.import_module(where), factory
-    except Exception as error:
-        raise UsageError(
-            f"{where} cannot be imported: {type(error).__name__}: {error}", hint=WORKLOAD_FORMS
-        ) from error
+    return _imported(where, where, hint=WORKLOAD_FORMS), factory
+
+
+def _ours(kind: str, name: str) -> ModuleType:
+    folder = ".".join(_folder(kind).relative_to(_PACKAGE).parts)
+    return importlib.import_module(f"perfkit.{folder}.{name}")
 
 
 def _import_file(path: Path) -> ModuleType:
+    return _imported(module_name(path), str(path))
+
+
+def _imported(module: str, what: str, *, hint: str | None = None) -> ModuleType:
     try:
-        return importlib.import_module(module_name(path))
+        return importlib.import_module(module)
     except Exception as error:
-        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        problem = f"{what} cannot be imported: {type(error).__name__}: {error}"
+        raise UsageError(problem, hint=hint) from error
 
 
 def module_name(path: Path) -> str:
@@ -149,19 +154,47 @@ def unknown(what: str, name: str, known: tuple[str, ...]) -> UsageError:
     return UsageError(f"unknown {what} {name!r}", hint=hint)
 
 
-def _sources(kind: str) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for folder in (_PACKAGE / _FOLDERS[kind], *_own_folders(kind)):
-        for path in sorted(folder.glob("*.py")):
-            if path.stem.startswith("_"):
-                continue
-            if path.stem in found:
-                raise UsageError(
-                    f"two files define the {_ONE[kind]} {path.stem!r}: {found[path.stem]} and {path}",
-                    hint="rename the one in your PERFKIT_PATH",
-                )
-            found[path.stem] = path
+def _sources(kind: str) -> dict[str, Path | EntryPoint]:
+    found: dict[str, Path | EntryPoint] = {}
+    folders = [_folder(kind), *_own_folders(kind)]
+    files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    named: list[tuple[str, Path | EntryPoint]] = [
+        *((path.stem, path) for path in files if not path.stem.startswith("_")),
+        *((entry.name, entry) for entry in _installed(kind)),
+    ]
+    for name, source in named:
+        if name in found:
+            raise UsageError(
+                f"two files define the {_ONE[kind]} {name!r}: {_where(found[name])} and {_where(source)}",
+                hint="rename the one in your PERFKIT_PATH"
+                if isinstance(source, Path)
+                else f"uninstall {_distribution(source)}, or rename the other",
+            )
+        found[name] = source
     return found
+
+
+@cache
+def _folder(kind: str) -> Path:
+    """The package of ours that has the name of the kind, in whichever room it lies."""
+    (found,) = (path.parent for path in _PACKAGE.glob(f"**/{kind}/__init__.py"))
+    return found
+
+
+@cache
+def _installed(kind: str) -> tuple[EntryPoint, ...]:
+    """What installed packages declare in the entry-point group of the kind."""
+    return tuple(entry_points(group=f"perfkit.{kind}"))
+
+
+def _where(source: Path | EntryPoint) -> str:
+    return (
+        str(source) if isinstance(source, Path) else f"{source.module} of {_distribution(source)}"
+    )
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return "an installed package" if entry.dist is None else str(entry.dist.name)
 
 
 def _own_folders(kind: str) -> list[Path]:

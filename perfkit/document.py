@@ -6,23 +6,19 @@ Format history (`schema_version`):
        known whether a batch was ready; `phases_clock`, `not_ready_share`, `run_delay_s`; `startup_s` has
        `first_step_cold` beside `first_step`, which is that of later processes; `loss` is empty for the FP32
        row that others are held against, and `tolerance` is of the row's own precision.
-Documents of every version are read; what is read is of this one.
+    3  each value once: a row's `memory` has no longer the peaks that are fields of the row, nor its
+       `telemetry` the GPU's utilisation.
+`perfkit.documentfile` reads and writes them: of every version; what is read is of this one.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from perfkit.codec import from_json, json_text, to_json
-from perfkit.errors import DamagedFile, LaterVersion, UsageError
-from perfkit.files import write_bytes as write_bytes
-from perfkit.files import write_text as write_text
 from perfkit.stats import Interval, Outcome
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Status = Literal[
     "ok", "oom", "timeout", "compile_failed", "nan_loss", "killed", "unsupported", "error"
@@ -57,25 +53,24 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Note:
-    """Something a reader must know of one row or of the whole answer; the code is stable, the text is not."""
+    """Something a reader must know of one row or of the whole answer; the code is stable, the text is not.
+
+    `perfkit.notes` has the codes and what they mean.
+    """
 
     code: str
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What a rule saw: a cause, how much of the epoch it takes, and what to do next."""
+class Cause:
+    """A cause of lost time, and what says so."""
 
     kind: str
+    """`input_bound`, `contended`, `compute_bound` …: a name of a rule."""
     severity: Severity
-    share: float
-    """Part of the epoch's wall clock, 0–1."""
-    message: str
-    try_next: str
-    """A command or a change to make, one sentence."""
     stage: str | None = None
-    """Where in it, e.g. `decode` of `input_bound`; null where it has no stages."""
+    """Where in it, e.g. `decode` or `transfer` of `input_bound`; null where it has no stages."""
     flags: tuple[str, ...] = ()
     removable_s: Interval | None = None
     """Seconds an epoch would save if this one cause were gone; null where it cannot be told."""
@@ -84,22 +79,23 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """A cause of lost time, what it costs, and what says so."""
+class Finding(Cause):
+    """What a rule saw: a cause, how much of the epoch it takes, and what to do next."""
 
-    kind: str
-    """`input_bound`, `contended`, `compute_bound` …: a name of a rule."""
-    severity: Severity
+    share: float | None
+    """Part of the epoch's wall clock, 0–1; null where only a run without it would tell."""
+    message: str
+    try_next: str
+    """A command or a change to make, one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict(Cause):
+    """A cause that was weighed against the others, and what it costs."""
+
     share: Interval
     """Part of the epoch's wall clock, 0–1."""
     seconds_per_epoch: float
-    stage: str | None = None
-    """Where in it, e.g. `decode` or `transfer` of `input_bound`; null where it has no stages."""
-    flags: tuple[str, ...] = ()
-    removable_s: Interval | None = None
-    """What an epoch would save if this one cause were gone; null where it cannot be told."""
-    evidence: tuple[str, ...] = ()
-    """Its witnesses, a sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +174,16 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StepWindows:
+    """Steps of a watched training in their order, cut into windows of equal length."""
+
+    step_time_s: tuple[float, ...]
+    """Mean step of each window."""
+    steps: int
+    """In all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """One configuration and what was measured of it. A null value has its reason in `unavailable`."""
 
@@ -213,10 +219,12 @@ class Row:
     peak_reserved_bytes: int | None = None
     peak_rss_bytes: int | None = None
     memory: dict[str, int | None] = field(default_factory=dict)
-    """Cold and warm peaks, allocator retries, the device's total, the workers' PSS."""
+    """What is known besides these peaks: those of the first steps (`cold_…`), allocator retries, the
+    device's total, the workers' PSS."""
     gpu_util_share: float | None = None
     """Part of the time in which at least one kernel ran (NVML); not how full the device was."""
     telemetry: dict[str, float | None] = field(default_factory=dict)
+    """What else the device and the host told meanwhile."""
     mfu: float | None = None
     """Model FLOP/s ÷ the device's published peak for this precision."""
     gemm_ceiling_share: float | None = None
@@ -242,6 +250,8 @@ class Row:
     generation_epoch_time_s: tuple[float, ...] = ()
     """The forecast of each generation: what `compare` takes its interval from."""
     generation_speedup: tuple[float, ...] = ()
+    windows: dict[str, StepWindows] = field(default_factory=dict)
+    """Of a watched training, what `compare` takes its interval from: `first_epoch`, `later_epochs`."""
     generation_full_epoch_s: tuple[float, ...] = ()
     """Real epochs beside the forecast, without periodic work; empty when none were asked for."""
     notes: tuple[Note, ...] = ()
@@ -277,63 +287,3 @@ class Document:
         keys = [row.key for row in self.rows]
         if len(set(keys)) < len(keys):
             raise ValueError(f"rows: a key is there twice among {', '.join(keys)}")
-
-
-def dumps(document: Document) -> str:
-    """Return the Document as indented JSON text with a final newline."""
-    return json_text(to_json(document), indent=2) + "\n"
-
-
-def loads(text: str, *, name: str = "the document") -> Document:
-    """Rebuild a Document from its JSON text; one of an earlier version becomes one of this.
-
-    Raises:
-        LaterVersion: a later perfkit wrote it.
-        DamagedFile: it is not JSON, or not a Document; the message says where.
-    """
-    try:
-        data = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFile(f"{name} is not JSON: {error}") from error
-    version = data.get("schema_version") if isinstance(data, dict) else None
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise DamagedFile(f"{name} is not a perfkit document: it has no schema_version")
-    if version > SCHEMA_VERSION:
-        raise LaterVersion(
-            f"{name} has schema_version {version}; this perfkit reads up to {SCHEMA_VERSION}",
-            hint="read it with the perfkit that wrote it, or a later one",
-        )
-    if version == 1:
-        # nothing but null was ever written there, and whatever else is there is not ours
-        data["diagnosis"] = None
-    data["schema_version"] = SCHEMA_VERSION
-    try:
-        return from_json(Document, data)
-    except DamagedFile as error:
-        raise DamagedFile(f"{name}: {error.message}") from error
-
-
-def read(path: Path) -> Document:
-    """Read a Document from a file; see `loads` for what is raised.
-
-    Raises:
-        UsageError: the file cannot be read.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
-    return loads(text, name=str(path))
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-def write(document: Document, path: Path) -> None:
-    """Write a Document so that the file is always whole: the old one or the new one.
-
-    Raises:
-        PerfkitError: the file cannot be written (no space, no permission).
-    """
-    write_text(path, dumps(document))

@@ -33,9 +33,31 @@ class PerfkitError(Exception):
 
 
 class UsageError(PerfkitError):
-    """What was asked cannot be done: an unknown name, a bad value, a missing or damaged file."""
+    """What was asked cannot be done: an unknown name, a bad value, a missing or damaged file.
+
+    Args:
+        field: the flag that it is about; the message then begins with it, and `message` is what follows.
+    """
 
     exit_code = EXIT_USAGE
+
+    def __init__(self, message: str, *, hint: str | None = None, field: str | None = None) -> None:
+        super().__init__(message if field is None else f"{field} {message}", hint=hint)
+        self.field = field
+
+
+class BadValue(ValueError):
+    """A field has a value that it cannot have.
+
+    Args:
+        field: its name.
+        problem: what follows the name in the message.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+        self.problem = problem
 
 
 class DamagedFile(UsageError):

@@ -8,6 +8,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import platformdirs
+
 from perfkit.errors import PerfkitError
 
 
@@ -44,5 +46,6 @@ def cache_dir() -> Path:
     named = os.environ.get("PERFKIT_CACHE_DIR")
     if named:
         return Path(named).expanduser().resolve()
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "perfkit"
+    found = platformdirs.user_cache_path("perfkit", appauthor=False)
+    # a relative XDG_CACHE_HOME is to be ignored, by its specification; platformdirs did not until 4.14
+    return found if found.is_absolute() else Path.home() / ".cache" / "perfkit"

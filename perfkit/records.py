@@ -24,9 +24,18 @@ from perfkit.errors import DamagedFile, LaterVersion
 NAN = math.nan
 UNKNOWN = -1
 """In a field that counts: it was not told."""
-PHASES = ("h2d", "forward", "backward", "optimizer", "evaluation", "periodic", "checkpoint")
+PHASES = (
+    "h2d",
+    "forward",
+    "backward",
+    "optimizer",
+    "evaluation",
+    "periodic",
+    "checkpoint",
+    "collective",
+)
 """What a loop may be doing, by number; the first four are phases of a step."""
-H2D, FORWARD, BACKWARD, OPTIMIZER, EVALUATION, PERIODIC, CHECKPOINT = range(len(PHASES))
+H2D, FORWARD, BACKWARD, OPTIMIZER, EVALUATION, PERIODIC, CHECKPOINT, COLLECTIVE = range(len(PHASES))
 STEP_PHASES = 4
 _HEADER = struct.Struct("<8sII")
 
@@ -74,7 +83,7 @@ class StepRecord(NamedTuple):
     """How far the host ran ahead of the device when it asked for the batch; 0 when the device was idle."""
     run_delay_s: float
     """Time in the step that the training thread could have run and had no core (Linux: the second field of
-    its schedstat)."""
+    its schedstat). Steps shorter than 50 ms share one reading equally; the sum over a block is exact."""
 
     @property
     def other_s(self) -> float:
@@ -89,7 +98,7 @@ class StepRecord(NamedTuple):
 
 
 class SpanRecord(NamedTuple):
-    """Work of a loop that is no phase of a step: evaluation, metrics, a checkpoint."""
+    """Work of a loop that is no phase of a step: evaluation, metrics, a checkpoint, a collective."""
 
     phase: int
     """Its place in `PHASES`."""

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 from fake_engine import FakeEngine, FakeExecutor
+from own_settings import declared
 
 from perfkit.cli import bench, diagnose, measure
 from perfkit.cli.main import main
 from perfkit.document import Document
-from perfkit.engine.helpers import Data
+from perfkit.engine.questions import Data
 from perfkit.runfolder import StudyFolder
 from perfkit.study import start
 
@@ -59,8 +60,8 @@ def perform(
         return FakeExecutor(engine, folder)
 
     found = {**ENVIRONMENT, "cores_usable": engine.cores} if environment is None else environment
-    surveyed = {"device": "cpu", "environment": dict(found)}
-    patch.setattr(start, "survey", lambda device: surveyed)
+    surveyed = {"device": "cpu", "environment": dict(found), "settings": declared()}
+    patch.setattr(start, "survey", lambda device, archs=(): surveyed)
     patch.setattr(start, "prepare", lambda config, emit, timeout_s: data)
     patch.setattr(measure, "Executor", executor)
     for module in (MODULES[command], measure):

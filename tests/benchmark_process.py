@@ -19,21 +19,14 @@ KEYS = {
 }  # fmt: skip
 
 
-def start(
-    folder: Path, name: str, *arguments: str, check: bool = True
-) -> subprocess.CompletedProcess[str]:
-    """Run a benchmark to its end, its results in `folder/out`."""
-    command = [sys.executable, str(SCRIPTS / f"{name}.py"), *arguments, "--out", "out"]
+def small(folder: Path, name: str, *arguments: str) -> dict[str, Any]:
+    """Run the small form, results in `folder/out`; returns its JSON, whose shape and Markdown are checked."""
+    command = [sys.executable, str(SCRIPTS / f"{name}.py"), "--small", *arguments, "--out", "out"]
     done = subprocess.run(
         command, cwd=folder, env=dict(os.environ), capture_output=True, text=True, timeout=250
     )
-    assert not check or done.returncode == 0, done.stderr
-    return done
-
-
-def small(folder: Path, name: str, *arguments: str) -> dict[str, Any]:
-    """Run the small form; returns its JSON, whose shape and whose Markdown are checked."""
-    return _checked(folder, name, start(folder, name, "--small", *arguments).stdout)
+    assert done.returncode == 0, done.stderr
+    return _checked(folder, name, done.stdout)
 
 
 def small_here(

@@ -21,11 +21,19 @@ for _number, _usual in (
             signal.signal(_number, _usual)
 
 
+# tests share the cores with each other and with the processes they start: a thread that waits for its like by
+# spinning takes a core from them. Before torch is loaded, which reads this once
+os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
 # how long an example takes depends on what else the machine does; nothing is timed in a test
 settings.register_profile("perfkit", deadline=None)
 settings.load_profile("perfkit")
 
-_USERS = ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "PERFKIT_CACHE_DIR", "PERFKIT_PATH")
+_USERS = (
+    "COLUMNS", "FORCE_COLOR", "NO_COLOR", "PERFKIT_CACHE_DIR", "PERFKIT_PATH",
+    # each process that is started would compile perfkit anew
+    "PYTHONDONTWRITEBYTECODE",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session", autouse=True)

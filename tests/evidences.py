@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from own_settings import BUILT_IN
+
 from perfkit.config import RunConfig
 from perfkit.diagnosis.attribution import attribute
 from perfkit.diagnosis.evidence import Burst, Dispatch, Evidence, Stretch
 from perfkit.document import Row
 
-CONFIG = RunConfig(arch="convnext", num_samples=1600, num_workers=1)
+CONFIG = RunConfig(arch="convnext", num_samples=1600, num_workers=1, workload=BUILT_IN)
 """An epoch of 100 steps."""
 STEPS = 10
 """Of a block."""

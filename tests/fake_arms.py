@@ -71,7 +71,8 @@ class FakeArms:
         for name, epoch_s in parts.items():
             if name not in OWN_PARTS:
                 usual, every = (
-                    getattr(c, EVERY.get(name, "epochs")) for c in (CONFIG, self.config)
+                    (c.count_of(EVERY[name]) if name in EVERY else c.epochs)
+                    for c in (CONFIG, self.config)
                 )
                 periodic[name] = {"run_s": epoch_s * usual, "every": every}
         return {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
 from evidences import Plant
 from fake_arms import FakeArms
+from own_settings import BUILT_IN
 
 from perfkit.codec import from_json, to_json
 from perfkit.config import RunConfig
@@ -21,7 +22,7 @@ from perfkit.study.bench.answer import BenchAnswer
 from perfkit.study.bench.plan import BenchPlan
 from perfkit.study.frame import Frame
 from perfkit.study.session import Session
-from perfkit.telemetry.windows import Averages
+from perfkit.telemetry.windows import WindowMeans
 
 START_S = 5.0
 BLOCK_S = 1.0
@@ -41,6 +42,7 @@ class FakeEngine:
         loses: by (row key, generation), the parts that process loses once its blocks are timed.
         loss_shift: by row key, what its losses are above FP32's.
         interrupt_in: the generation in which Ctrl-C is pressed.
+        interrupt_after: palindromes of it that have been timed by then; 0: no block was.
         plants: by row key, what a training costs that is run by its arms (`fake_arms`), instead of its
             `step_s`; a row that has none is its architecture's FP32 one with its own settings.
         cores: of the machine that these run on.
@@ -52,6 +54,8 @@ class FakeEngine:
     loses: Mapping[tuple[str, int], Sequence[str]] = field(default_factory=dict)
     loss_shift: Mapping[str, float] = field(default_factory=dict)
     interrupt_in: int | None = None
+    interrupt_after: int = 0
+    unfinished: GenerationResult | None = None
     epoch_start_s: float = 0.0
     evaluation_s: float = 0.0
     now_s: float = 0.0
@@ -64,9 +68,21 @@ class FakeEngine:
 
     def run(self, plan: GenerationPlan) -> GenerationResult:
         if plan.number == self.interrupt_in:
+            if plan.partial and self.interrupt_after:
+                self.unfinished = self._interrupted(plan)
             raise KeyboardInterrupt
         self.plans.append(plan)
-        turns = self._turns(plan)
+        return self._result(plan, self._turns(plan))
+
+    def _interrupted(self, plan: GenerationPlan) -> GenerationResult:
+        """What is on disk by then: blocks, and nothing of what follows them."""
+        turns = replace(self._turns(plan), palindromes=self.interrupt_after, load_s=0.0)
+        found = self._result(plan, turns)
+        lost = {part: "interrupted" for part in ("loader_samples_per_sec", "edges", "burst")}
+        told = [replace(p, edges={}, lost=lost, unavailable=lost) for p in found.processes]
+        return replace(found, processes=tuple(told))
+
+    def _result(self, plan: GenerationPlan, turns: Turns) -> GenerationResult:
         palindrome_s = BLOCK_S * 2 * len(plan.rows) * len(turns.arms)
         cost_s = START_S + palindrome_s * turns.palindromes + turns.load_s
         self.now_s += cost_s
@@ -102,15 +118,21 @@ class FakeEngine:
         told = self._told(row, plan, turns)
         missing = {*lost, *(told["edges"] if "edges" in lost else ())}
         told["edges"] = {n: v for n, v in told["edges"].items() if n not in missing}
+        tasks = told["edges"].get("periodic", {})
+        told["edges"] |= {"periodic": {n: v for n, v in tasks.items() if n not in missing}}
         if "full_epoch" in lost:
             told["full_epoch_s"] = None
+        unavailable = {name: "failed" for name in lost}
+        evaluation_s = told["edges"].get("evaluation", 0.0)
+        if turns.repeat_s is not None and evaluation_s > turns.repeat_s:
+            unavailable["evaluation_repeat"] = "no_time"
         return ProcessResult(
             key=row.key,
             status="ok",
             memory={"peak_rss_bytes": 1000},
             examined={} if "examine" in lost else self._examined(row, plan),
             lost={name: f"RuntimeError: planted {name}" for name in lost},
-            unavailable={name: "failed" for name in lost},
+            unavailable=unavailable,
             **told,
         )
 
@@ -180,13 +202,17 @@ class FakeExecutor:
         write_json(self._study.generation(plan.number), to_json(result))
         return result
 
+    @property
+    def unfinished(self) -> GenerationResult | None:
+        return self._engine.unfinished
+
     def finished(self) -> list[GenerationResult]:
         paths = (self._study.path / "generations").glob("*.json")
         found = [from_json(GenerationResult, read_json(path)) for path in paths]
         return sorted(found, key=lambda result: result.number)
 
-    def averages(self, windows: Sequence[tuple[int, int]]) -> Averages:
-        return Averages(values={"cpu_busy_share": 0.5}, unavailable={}, samples=len(windows))
+    def averages(self, windows: Sequence[tuple[int, int]]) -> WindowMeans:
+        return WindowMeans(values={"cpu_busy_share": 0.5}, unavailable={}, samples=len(windows))
 
     def drop_unfinished(self) -> None:
         assert not list((self._study.path / "processes").iterdir()), "a fake makes no processes"
@@ -236,7 +262,7 @@ def bench_session(
     frame = Frame(
         command="perfkit bench",
         environment={"cores_usable": 2},
-        base=RunConfig(arch="convnext"),
+        base=RunConfig(arch="convnext", workload=BUILT_IN),
         budget_s=budget_s,
     )
     session = Session(

@@ -37,6 +37,7 @@ class FakeNvml:
     nvmlMemory_v2 = pynvml.nvmlMemory_v2
     NVML_CLOCK_SM = pynvml.NVML_CLOCK_SM
     NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
+    nvmlClocksEventReasonGpuIdle = pynvml.nvmlClocksEventReasonGpuIdle
     NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_THERM_SLOWDOWN = 269
     NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN = 270
     NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_POWER_BRAKE_SLOWDOWN = 271
@@ -45,6 +46,10 @@ class FakeNvml:
         self.failing = failing
         self.power_milliwatts = 350_500
         self.slowed_ns = {269: 0, 270: 0, 271: 0}
+        self.sm_clock_mhz = 1980
+        self.clock_reasons = 0
+        self.used: list[tuple[int, int, int]] = []
+        """What processes used: (process id, time stamp in microseconds, per cent)."""
 
     def nvmlInit(self) -> None:
         self._may_fail("nvmlInit")
@@ -78,7 +83,7 @@ class FakeNvml:
     def nvmlDeviceGetClockInfo(self, handle: str, clock: int) -> int:
         self._may_fail("nvmlDeviceGetClockInfo")
         assert clock == self.NVML_CLOCK_SM
-        return 1980
+        return self.sm_clock_mhz
 
     def nvmlDeviceGetMaxClockInfo(self, handle: str, clock: int) -> int:
         self._may_fail("nvmlDeviceGetMaxClockInfo")
@@ -102,6 +107,21 @@ class FakeNvml:
         self._may_fail("nvmlDeviceGetTemperature")
         assert sensor == self.NVML_TEMPERATURE_GPU
         return 41
+
+    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: str) -> int:
+        self._may_fail("nvmlDeviceGetCurrentClocksEventReasons")
+        return self.clock_reasons
+
+    def nvmlDeviceGetProcessUtilization(self, handle: str, seen_us: int) -> list[Any]:
+        self._may_fail("nvmlDeviceGetProcessUtilization")
+        found = [
+            SimpleNamespace(pid=pid, timeStamp=stamp, smUtil=used)
+            for pid, stamp, used in self.used
+            if stamp > seen_us
+        ]
+        if not found:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return found
 
     def _may_fail(self, name: str) -> None:
         error = self.failing.get(name) or self.failing.get("everything")

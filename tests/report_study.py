@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.records import NAN, STEPS, UNKNOWN, StepRecord
 from perfkit.runfolder import RunFolder, StudyFolder, write_json

@@ -58,7 +58,7 @@ def make_job(kind: str, seed: int) -> Job:
     take_ns = work_ns * {
         "handing": rng.uniform(0.9, 2.0),
         "launching": rng.uniform(0.002, 0.01),
-        "synchronising": rng.uniform(0.002, 0.01),
+        "synchronising": rng.uniform(0.02, 0.2),
     }.get(kind, rng.uniform(0.005, 0.05))  # fmt: skip
     epoch_ns = STEPS * work_ns
     # longer ones are hidden behind what the host does before the next kernel

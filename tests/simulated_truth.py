@@ -87,6 +87,12 @@ def exclusive_s(job: Job, first: int) -> dict[str, float]:
             spent_s *= job.steps / (job.steps - first)
             parts[part] += spent_s
             parts["startup"] -= spent_s
+    if job.item:
+        # what of handing over is hidden where nothing has made the host wait
+        alone_s = exclusive_s(without(job, "sync"), first)["transfer"]
+        hidden_s = max(0.0, parts["transfer"] - alone_s)
+        parts["transfer"] -= hidden_s
+        parts["sync"] += hidden_s
     return parts
 
 

@@ -16,10 +16,10 @@ from perfkit.config import RunConfig
 from perfkit.errors import DamagedFile
 
 LEAST = {
-    **dict.fromkeys(("batch_size", "lr_batch_size", "image_size", "num_samples"), 1),
-    **dict.fromkeys(("eval_samples", "base_channels", "num_blocks", "prefetch_factor"), 1),
+    **dict.fromkeys(("batch_size", "lr_batch_size", "num_samples", "accumulate"), 1),
+    **dict.fromkeys(("prefetch_factor",), 1),
     **dict.fromkeys(("epochs", "num_threads"), 1),
-    **dict.fromkeys(("num_workers", "metrics_every", "viz_every", "seed"), 0),
+    **dict.fromkeys(("num_workers", "seed"), 0),
 }
 """By field, the least value that it may have."""
 

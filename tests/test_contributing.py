@@ -43,15 +43,15 @@ def test_the_page_has_one_example_of_each_kind(folder: Path) -> None:
 
 def test_workload_and_variant_run(folder: Path, tmp_path: Path) -> None:
     """The example workload trains under the example variant, as the page says to start it."""
-    arguments = ["--arch", "mlp", "--variant", "flush_denormal", "--device", "cpu", *SHORT]
+    arguments = ["--arch", "mlp", "--variant", "flush_denormal+width=8", "--device", "cpu", *SHORT]
     env = environment(PERFKIT_PATH=os.fspath(folder))
     code, out, err = bench(tmp_path, *arguments, "--json", "out.json", env=env)
     assert code == 0, err
     measured = rows(tmp_path / "out.json")
-    assert list(measured) == ["mlp/fp32", "mlp/fp32+flush_denormal"]
+    assert list(measured) == ["mlp/fp32", "mlp/fp32+flush_denormal+width=8"]
     assert {row["status"] for row in measured.values()} == {"ok"}
-    assert measured["mlp/fp32+flush_denormal"]["effective"]["denormals"] == "flushed"
-    assert "mlp/fp32+flush_denormal" in out
+    assert measured["mlp/fp32+flush_denormal+width=8"]["effective"]["denormals"] == "flushed"
+    assert "mlp/fp32+flush_denormal+width=8" in out
 
 
 def test_rule_keeps_the_contract(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

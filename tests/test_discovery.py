@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from perfkit import discovery
 from perfkit.errors import UsageError
 
 Write = Callable[[str, str], Path]
+ROOMS = {"variants": "", "workloads": "training", "rules": "diagnosis", "remedies": "diagnosis"}
+"""By kind, the room that its folder lies in."""
 
 
 @pytest.fixture
@@ -30,11 +32,11 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     return write
 
 
-@pytest.mark.parametrize("kind", ["variants", "workloads", "rules", "remedies"])
+@pytest.mark.parametrize("kind", ROOMS)
 def test_every_file_of_ours_is_found(kind: str) -> None:
     """Sorted, without those that begin with an underscore."""
     found = discovery.names(kind)
-    folder = Path(discovery.__file__).parent / discovery._FOLDERS[kind]
+    folder = Path(discovery.__file__).parent / ROOMS[kind] / kind
     assert list(found) == sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))
     assert "__init__" not in found
 
@@ -104,6 +106,44 @@ def test_two_files_of_one_name(mine: Write) -> None:
     with pytest.raises(UsageError, match="two files define the variant 'amp'") as caught:
         discovery.names("variants")
     assert str(path) in caught.value.message
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path]]:
+    """Install a package that declares these entry points; returns its folder."""
+
+    def install(declared: str) -> Path:
+        folder = tmp_path / "site"
+        (folder / "theirs-1.0.dist-info").mkdir(parents=True)
+        (folder / "theirs-1.0.dist-info" / "METADATA").write_text("Name: theirs\nVersion: 1.0\n")
+        (folder / "theirs-1.0.dist-info" / "entry_points.txt").write_text(declared)
+        monkeypatch.syspath_prepend(str(folder))
+        discovery._installed.cache_clear()
+        return folder
+
+    yield install
+    discovery._installed.cache_clear()
+
+
+def test_an_installed_package_brings_its_own(installed: Callable[[str], Path]) -> None:
+    """By entry points, without PERFKIT_PATH; a workload of that name is known by it."""
+    folder = installed("[perfkit.workloads]\nours_at_work = theirs_at_work\n")
+    (folder / "theirs_at_work.py").write_text("value = 42\n")
+    assert "ours_at_work" in discovery.names("workloads")
+    assert "ours_at_work" not in discovery.names("variants")
+    discovery.check_workload("ours_at_work")
+    module, factory = discovery.load_workload("ours_at_work")
+    assert (module.value, module.__name__, factory) == (42, "theirs_at_work", "factory")
+
+
+def test_an_installed_package_that_is_broken(installed: Callable[[str], Path]) -> None:
+    """What cannot be imported is told with its error, and a name that is taken with both places."""
+    installed("[perfkit.rules]\nlost = theirs_that_is_lost\n[perfkit.variants]\namp = theirs_amp\n")
+    with pytest.raises(UsageError, match=r"theirs_that_is_lost, .* ModuleNotFoundError"):
+        discovery.load("rules", "lost")
+    with pytest.raises(UsageError, match=r"'amp': .*amp\.py and theirs_amp of theirs") as caught:
+        discovery.names("variants")
+    assert caught.value.hint == "uninstall theirs, or rename the other"
 
 
 def test_a_folder_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stored_values import documents as any_document
 from stored_values import floats, intervals, json_values, names
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.document import (
     SCHEMA_VERSION,
     Basis,
@@ -33,7 +33,8 @@ from perfkit.errors import EXIT_USAGE, DamagedFile, LaterVersion, PerfkitError, 
 from perfkit.stats import Interval
 
 FIRST = Path(__file__).parent / "golden" / "document-v1.json"
-GOLDEN = Path(__file__).parent / "golden" / "document-v2.json"
+SECOND = Path(__file__).parent / "golden" / "document-v2.json"
+GOLDEN = Path(__file__).parent / "golden" / "document-v3.json"
 TEXT = GOLDEN.read_text(encoding="utf-8")
 PROMISED = "schema_version kind command environment base warnings unavailable diagnosis rows"
 PROMISED_OF_A_ROW = (
@@ -102,9 +103,9 @@ def changed(**changes: Any) -> str:
     return json.dumps(json.loads(TEXT) | changes)
 
 
-def test_version_2_is_read_and_written_as_ever() -> None:
+def test_version_3_is_read_and_written_as_ever() -> None:
     """The golden file is kept: every later perfkit reads it, and this one writes it byte for byte."""
-    assert SCHEMA_VERSION == 2
+    assert SCHEMA_VERSION == 3
     read = documents.read(GOLDEN)
     assert documents.dumps(read) == TEXT
     first = read.rows[0]
@@ -120,6 +121,27 @@ def test_version_2_is_read_and_written_as_ever() -> None:
         ("packing", "arithmetic", False),
         ("bf16", "trialled", True),
     ]
+
+
+def test_version_2_is_read_as_one_of_now() -> None:
+    """All of it is there, and what it held twice is held once."""
+    assert documents.read(SECOND) == documents.read(GOLDEN)
+    (stored, *_), (row, *_) = (
+        json.loads(SECOND.read_text("utf-8"))["rows"],
+        documents.read(SECOND).rows,
+    )
+    assert stored["memory"]["peak_rss_bytes"] == stored["peak_rss_bytes"] == row.peak_rss_bytes
+    assert row.memory == {"workers_pss_bytes": None, "device_total_bytes": None}
+    assert "gpu_util_share" in stored["telemetry"] and "gpu_util_share" not in row.telemetry
+    assert row.telemetry["cpu_busy_share"] == 0.97
+
+
+def test_a_value_that_only_the_mapping_held_is_the_fields() -> None:
+    """Whoever wrote a peak in one place alone has it kept."""
+    data = json.loads(SECOND.read_text(encoding="utf-8"))
+    data["rows"][0] |= {"peak_reserved_bytes": None, "memory": {"peak_reserved_bytes": 7, "x": 5}}
+    row = documents.loads(json.dumps(data)).rows[0]
+    assert (row.peak_reserved_bytes, row.memory) == (7, {"x": 5})
 
 
 def test_version_1_is_read_as_one_of_now() -> None:
@@ -224,9 +246,9 @@ def test_what_is_wrong_and_where(text: str, message: str) -> None:
 def test_a_later_version() -> None:
     """Is refused with what to do, whatever else is in it."""
     with pytest.raises(
-        LaterVersion, match="schema_version 3; this perfkit reads up to 2"
+        LaterVersion, match="schema_version 4; this perfkit reads up to 3"
     ) as caught:
-        documents.loads('{"schema_version": 3, "rows": "of another shape"}')
+        documents.loads('{"schema_version": 4, "rows": "of another shape"}')
     assert caught.value.hint
     assert caught.value.exit_code == EXIT_USAGE
 

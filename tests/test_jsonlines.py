@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from stored_values import json_objects
 
 from perfkit.errors import DamagedFile
-from perfkit.runfolder import JsonLines
+from perfkit.jsonlines import JsonLines
 
 items_lists = st.lists(json_objects, max_size=4)
 
@@ -96,7 +96,7 @@ def test_two_processes_append_to_one_file(tmp_path: Path) -> None:
     """Every line of both is there, whole and in its writer's order."""
     path = tmp_path / "events.jsonl"
     code = (
-        "import sys; from pathlib import Path; from perfkit.runfolder import JsonLines\n"
+        "import sys; from pathlib import Path; from perfkit.jsonlines import JsonLines\n"
         "lines = JsonLines(Path(sys.argv[1]))\n"
         "for n in range(200):\n"
         "    lines.append({'by': sys.argv[2], 'n': n, 'text': 'x' * 100})"

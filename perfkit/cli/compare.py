@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from datetime import datetime, timezone
 from typing import Annotated
 
 import typer
 
+from perfkit.cli.options import command_line
 from perfkit.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_OK
 
 
@@ -39,7 +38,7 @@ def compare(
     between the runs. Exit codes: 0; 1 a gate tripped or a row fails now; 4 inconclusive, without a gate.
     """
     from perfkit.cli import runs
-    from perfkit.cli.output import check_json_target, give
+    from perfkit.cli.output import check_json_target, write_answer
     from perfkit.study import compare as study
     from perfkit.study import gate
 
@@ -50,11 +49,11 @@ def compare(
         before.document,
         after.document,
         names=(before.name, after.name),
-        command=shlex.join(["perfkit", *sys.argv[1:]]),
+        command=command_line(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         gates=gates,
     )
-    give(found, json)
+    write_answer(found, json)
     if found.tripped or any(row.fails_now for row in found.compared):
         return EXIT_FAILED
     is_open = any(row.judged and row.judged.outcome == "inconclusive" for row in found.compared)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from time import monotonic
 
-from perfkit import document as documents
-from perfkit.cli.output import give
+from perfkit import documentfile as documents
+from perfkit.cli.output import write_answer
 from perfkit.cli.progress import Progress
 from perfkit.cli.signals import interruptible
 from perfkit.document import Document
@@ -20,28 +20,34 @@ from perfkit.errors import (
 )
 from perfkit.study.observed import averages
 from perfkit.study.session import Session
-from perfkit.study.start import Prepared
-
-LEAST_TIMEOUT_S = 300.0
-"""A process is given at least this long, unless `--timeout` says otherwise."""
+from perfkit.study.start import LEAST_TIMEOUT_S, RESERVE_S, Prepared
 
 
-def measure(
-    prepared: Prepared, began: float, timeout: float | None, json: str | None, *, resumed: bool
-) -> int:
-    """Run a study to its end, print and store the answer, return the exit code."""
+def measure(prepared: Prepared, timeout_s: float | None, began: float, json: str | None) -> int:
+    """Run a study to its end, print and store the answer, return the exit code.
+
+    Args:
+        timeout_s: how long one process may run; None goes by the budget.
+        began: when the command began, on the monotonic clock.
+        json: where the Document is written besides; `-` is stdout.
+    """
     folder, plan, frame = prepared.folder, prepared.plan, prepared.frame
-    budget_s = None if plan.total is not None else frame.budget_s
-    limit_s = timeout if timeout is not None else max(LEAST_TIMEOUT_S, frame.budget_s)
+    # the search for the largest batch is not paid from the budget
+    began += prepared.search_s
+    budget_s = frame.budget_s - RESERVE_S
+    limit_s = timeout_s if timeout_s is not None else max(LEAST_TIMEOUT_S, frame.budget_s)
     with (
         interruptible(),
-        Progress(budget_s, plan.total) as progress,
+        Progress(None if plan.total is not None else budget_s, plan.total) as progress,
         Executor(folder, timeout_s=limit_s, emit=progress) as executor,
     ):
-        if resumed:
+        if prepared.resumed:
             executor.drop_unfinished()
         else:
             progress.say(frame.sizes)
+        results = executor.finished()
+        costs_s = [result.cost_s for result in results]
+        progress.count(monotonic() - began + sum(costs_s), costs_s)
 
         def save(document: Document) -> None:
             try:
@@ -54,16 +60,16 @@ def measure(
             plan=plan,
             answer=prepared.answer,
             executor=executor,
-            budget_s=frame.budget_s,
+            budget_s=budget_s,
             clock=monotonic,
             began_s=began,
             save=save,
             averages=lambda results: averages(results, executor.averages),
-            results=executor.finished(),
+            results=results,
         )
         document = session.run()
     sys.stderr.write(f"stored in {folder.path}\n")
-    give(document, json)
+    write_answer(document, json)
     if session.interrupted:
         sys.stderr.write(f"interrupted; go on with: {prepared.go_on}\n")
         return EXIT_INTERRUPTED

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.errors import UsageError
 
@@ -22,15 +22,17 @@ def check_json_target(target: str | None) -> None:
         return
     path = Path(str(target))
     if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UsageError(f"--json {target}: there is no such folder to write a file to")
+        problem = f"{target}: there is no such folder to write a file to"
+        raise UsageError(problem, field="--json")
     try:
         with tempfile.TemporaryFile(dir=path.absolute().parent):
             return
     except OSError as error:
-        raise UsageError(f"--json {target}: cannot write there: {error.strerror}") from error
+        problem = f"{target}: cannot write there: {error.strerror}"
+        raise UsageError(problem, field="--json") from error
 
 
-def give(document: Document, json: str | None) -> None:
+def write_answer(document: Document, json: str | None) -> None:
     """Print the table, and write the Document where `--json` says.
 
     A reader of stdout that has left, as `head -1` does, is no error: what was measured is stored.

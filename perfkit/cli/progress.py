@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from perfkit import units
@@ -15,6 +16,7 @@ from perfkit.engine.events import (
     GenerationStarted,
     Preparing,
     ProcessFailed,
+    Tried,
     Trying,
     TurnRepeated,
 )
@@ -31,7 +33,7 @@ class Progress:
         self._budget_s = budget_s
         self._generations = generations
         self._costs_s: list[float] = []
-        self._began = time.monotonic()
+        self._began = self._last_done = time.monotonic()
         self._last_line = 0.0
         self._status: Any = None
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
@@ -50,6 +52,16 @@ class Progress:
         if self._status is not None:
             self._status.stop()
 
+    def count(self, spent_s: float, costs_s: Sequence[float]) -> None:
+        """Count what was spent before: on preparation, and on generations of an earlier command.
+
+        Args:
+            spent_s: on both.
+            costs_s: of each of those generations.
+        """
+        self._began -= spent_s
+        self._costs_s += costs_s
+
     def say(self, text: str) -> None:
         """Print a line that stays."""
         if self._status is not None:
@@ -62,8 +74,7 @@ class Progress:
         if isinstance(event, ProcessFailed):
             self.say(f"{event.key}: {event.status}: {event.message}")
         elif isinstance(event, TurnRepeated):
-            lost = units.seconds(event.foreign_cpu_s)
-            self.say(f"{event.key}: somebody else used {lost} of CPU beside it: once more")
+            self.say(f"{event.key}: {_disturbance(event)}: once more")
         elif isinstance(event, GenerationStarted):
             self._now(
                 f"generation {event.number}: starting {_count(len(event.keys), 'process', 'es')}",
@@ -75,8 +86,14 @@ class Progress:
             self._now(f"making data in {event.path}: {bar}{event.done} of {event.total}")
         elif isinstance(event, GenerationDone):
             self._costs_s.append(event.cost_s)
+            self._last_done = time.monotonic()
         elif isinstance(event, Trying):
-            self._now(f"trying batch {event.batch_size}", force=True)
+            self._now(f"trying batch {event.batch_size}")
+        elif isinstance(event, Tried):
+            how = "fits" if event.fits else "does not fit"
+            what = "a whole generation" if event.rehearsal else "a few steps"
+            took = units.seconds(event.took_s)
+            self.say(f"batch {event.batch_size} {how} ({what}, {took})")
         elif isinstance(event, Doing):
             of = f" {event.done} of {event.total}" if event.total else ""
             self._now(f"generation {event.generation}: {event.key}: {event.what}{of}")
@@ -96,8 +113,18 @@ class Progress:
             return f" (at most {max(0.0, self._budget_s - spent_s):.0f} s left)"
         if self._generations is None or not self._costs_s:
             return f" ({spent_s:.0f} s so far)"
-        expected_s = self._generations * sum(self._costs_s) / len(self._costs_s)
-        return f" (about {max(0.0, expected_s - spent_s):.0f} s left)"
+        left = self._generations - len(self._costs_s)
+        expected_s = left * sum(self._costs_s) / len(self._costs_s)
+        running_s = time.monotonic() - self._last_done
+        return f" (about {max(0.0, expected_s - running_s):.0f} s left)"
+
+
+def _disturbance(event: TurnRepeated) -> str:
+    if event.throttled:
+        return "the GPU slowed itself down"
+    if event.foreign_gpu_share:
+        return f"somebody else used the GPU for {units.share(event.foreign_gpu_share)} of it"
+    return f"somebody else used {units.seconds(event.foreign_cpu_s)} of CPU beside it"
 
 
 def _count(number: int, noun: str, plural: str) -> str:

@@ -72,14 +72,17 @@ def _format(name: str | None, target: Path | None) -> Format:
     names = [one.name for one in FORMATS]
     if name is not None and name not in names:
         raise UsageError(
-            f"--format {name}: there is no such format", hint=f"one of {', '.join(names)}"
+            f"{name}: there is no such format",
+            field="--format",
+            hint=f"one of {', '.join(names)}",
         )
     suffix = "" if target is None else target.suffix.lower()
     for one in FORMATS:
         if name == one.name or (name is None and suffix in one.suffixes):
             return one
     raise UsageError(
-        f"-o {target}: no format of a report has names that end in {suffix}",
+        f"{target}: no format of a report has names that end in {suffix}",
+        field="-o",
         hint=f"name a file that ends in .md or .csv, or say --format {'|'.join(names)}",
     )
 
@@ -88,14 +91,17 @@ def _check(target: Path, chosen: Format) -> None:
     parent = target.absolute().parent
     if target.is_dir() or not parent.is_dir():
         raise UsageError(
-            f"-o {target}: {'it is a folder' if target.is_dir() else 'there is no such folder'}",
+            f"{target}: {'it is a folder' if target.is_dir() else 'there is no such folder'}",
+            field="-o",
             hint="name a file in a folder that is there, for example report.md",
         )
     # a file that is replaced needs a folder to write to
     place = target if chosen.appends and target.exists() else parent
     if not os.access(place, os.W_OK):
         raise UsageError(
-            f"-o {target}: you may not write to {place}", hint="name a file in another folder"
+            f"{target}: you may not write to {place}",
+            field="-o",
+            hint="name a file in another folder",
         )
 
 
@@ -114,7 +120,7 @@ def _write_with_plots(target: Path, found: Sequence[Run]) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    from perfkit.document import write_bytes
+    from perfkit.files import write_bytes
 
     write_bytes(path, content)
     sys.stderr.write(f"wrote {path}\n")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perfkit.cli.options import command_line
 from perfkit.errors import PerfkitError, UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def attach(request: RunRequest, json: str | None) -> int:
 
     if json == "-":
         raise UsageError(
-            "--json -: stdout is the script's own", hint="name a file: --json result.json"
+            "-: stdout is the script's own",
+            field="--json",
+            hint="name a file: --json result.json",
         )
     check_json_target(json)
     folder, refused = place_of_study(KIND)
@@ -83,7 +86,7 @@ def attach(request: RunRequest, json: str | None) -> int:
         if refused is not None:
             say(f"{refused}; the study lies in {folder.path}")
         say(f"watching {shlex.join(request.command)}, recording to {folder.path}")
-        head = Head.now(shlex.join(["perfkit", *sys.argv[1:]]), str(folder.path))
+        head = Head.now(command_line(), str(folder.path))
         watch = Watch(folder, request, head, clock=monotonic, peak=peak_rss_bytes)
         while (code := child.wait(POLL_S)) is None:
             _guarded(watch, _look)
@@ -130,15 +133,15 @@ def _look(watch: Watch) -> None:
 def _end(watch: Watch, folder: StudyFolder, code: int, target: str | None) -> None:
     from pathlib import Path
 
-    from perfkit import document as documents
+    from perfkit import documentfile as documents
 
-    told = watch.reached
+    already_said = watch.reached
     document = watch.end(complete=code < 128)
     if target is not None:
         documents.write(document, Path(target))
     if not document.rows:
         say("\n".join(note.text for note in document.warnings))
-    elif not told:
+    elif not already_said:
         say(_report(document))
     say(f"stored in {folder.path}")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.errors import DamagedFile, UsageError
 from perfkit.report.runs import Run
 from perfkit.runfolder import StudyFolder
 
 
-def find(name: str) -> Run:
+def find(name: str | Path) -> Run:
     """Read the run that a user names; of a training that is watched what it has shown so far.
 
     Raises:
@@ -32,12 +32,12 @@ def find(name: str) -> Run:
             study=study if at_home else None,
         )
     else:
-        study = StudyFolder.find(name)
+        study = StudyFolder.find(str(name))
         document = _read(study.document) if study.document.is_file() else _recorded(study)
         run = Run(name=study.path.resolve().name, document=document, study=study)
     if not run.document.rows:
         if any(note.code == "nothing_trained" for note in run.document.warnings):
-            raise _nothing_trained(name)
+            raise _nothing_trained(str(name))
         raise UsageError(
             f"{name} has no rows to report: it is the answer of perfkit {run.document.kind}",
             hint="name a run of perfkit bench or perfkit diagnose",

@@ -6,7 +6,8 @@ attribution.py  where an epoch goes, and what of it could be gone
 rules/          one cause each
 advice.py       asks every rule
 judge.py        ranks what they found and decides; doubts.py why it cannot, rates.py, naive.py beside it
-predict.py      the pipeline model, made from measured.py
+pipeline.py     the pipeline model: what an epoch takes
+predict.py      that model made from measured.py, and what a change does to it
 remedies/       one change each, and what it would save
 """
 

@@ -17,7 +17,7 @@ def advise(evidence: Evidence) -> tuple[Finding, ...]:
     if evidence.row.status != "ok":
         return ()
     found = [f for name in discovery.names("rules") if (f := _ask(name, evidence)) is not None]
-    return tuple(sorted(found, key=lambda finding: -finding.share))
+    return tuple(sorted(found, key=lambda finding: -(finding.share or 0.0)))
 
 
 def _ask(name: str, evidence: Evidence) -> Finding | None:

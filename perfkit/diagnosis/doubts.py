@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from perfkit import units
 from perfkit.diagnosis import figures, witnesses
-from perfkit.diagnosis.attribution import per_step_s
+from perfkit.diagnosis.attribution import ALL_EDGES, lost_parts, per_step_s
 from perfkit.diagnosis.evidence import Attribution, Evidence
-from perfkit.diagnosis.rules import contended
+from perfkit.diagnosis.rules import contended, periodic_bound, startup_bound
 from perfkit.diagnosis.rules.compute_bound import contention_is_open
 from perfkit.stats import Interval
 
@@ -14,6 +14,10 @@ LEAST_COVERAGE = 0.80
 """A verdict on less of the epoch than this is one on a part."""
 UNEXPLAINED_SHARE = 0.10
 """Of a step; more that neither waits nor contention explain could be the cause itself."""
+LOST_SHARE = periodic_bound.HIGH_SHARE
+"""What was lost of an epoch is taken for this part of it at most, where nothing else is known of it."""
+_FIRST_START = ("worker_start", "first_batch")
+"""What starting an epoch costs when workers and caches are new: no later one takes longer."""
 _PARTS = "as periodic work or a part of step(model, batch)"
 
 
@@ -108,6 +112,58 @@ def of_the_difference(evidence: Evidence, found: Attribution, largest_s: float) 
         f" its batches there, beyond what it waits and what running workers cost{kernel}; compare numbers of"
         " workers: perfkit bench --sweep num_workers=0,1,2"
     )
+
+
+def of_the_lost(
+    evidence: Evidence, found: Attribution, kind: str | None, largest_s: float
+) -> str | None:
+    """Parts of the epoch that were not measured, where they could be a larger cause than the largest known.
+
+    Args:
+        kind: of that one; what was lost of its own parts only makes it larger. None where there is none.
+        largest_s: the seconds of an epoch that it takes.
+    """
+    could_s = {
+        name: seconds
+        for name, (of_kind, seconds) in _at_most_s(evidence, found).items()
+        if of_kind != kind and seconds > largest_s and _is_moderate(seconds, found)
+    }
+    if not could_s:
+        return None
+    known = (
+        f"the largest known cause takes {units.seconds(largest_s)} of an epoch"
+        if largest_s > 0
+        else "no other cause is large"
+    )
+    again = (
+        "run it to its end"
+        if "interrupted" in evidence.lost.values()
+        else "look at what was lost, then diagnose again"
+    )
+    return (
+        f"what {figures.listed(could_s)} takes was not measured and may be more: {known}; {again}"
+    )
+
+
+def _at_most_s(evidence: Evidence, found: Attribution) -> dict[str, tuple[str, float]]:
+    """By lost part: the kind of cause that it would be, and the most seconds of an epoch that it may take."""
+    assumed_s = found.epoch_s * LOST_SHARE / (1 - LOST_SHARE)
+    costs = evidence.row.startup_s
+    started = [costs[name] for name in _FIRST_START if name in costs]
+    most = {}
+    if lost_parts(evidence.lost, "startup"):
+        start_s = sum(started) if started else assumed_s
+        most["the start of an epoch"] = ("startup_bound", start_s)
+    between = {*lost_parts(evidence.lost, "eval"), *lost_parts(evidence.lost, "periodic")}
+    for name in evidence.lost:
+        if name in between:
+            called = "evaluation and periodic work" if name == ALL_EDGES else name
+            most[called] = ("periodic_bound", assumed_s)
+    return most
+
+
+def _is_moderate(seconds: float, found: Attribution) -> bool:
+    return seconds >= startup_bound.MODERATE_SHARE * (found.epoch_s + seconds)
 
 
 def of_computing(evidence: Evidence, found: Attribution) -> str:

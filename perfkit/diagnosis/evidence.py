@@ -31,6 +31,10 @@ class Stretch:
     """Exposed wait of each step for its batch; empty where it is unknown."""
     ready: tuple[int, ...] = ()
     """Of each step, whether its batch was ready: 1, 0, or -1 unknown."""
+    lead_s: tuple[float, ...] = ()
+    """How far the host was ahead of the device when each step asked for its batch; empty where unknown."""
+    ahead_s: float | None = None
+    """How far ahead it was at its furthest, mean over the steps that tell; None without a device."""
     phases_s: Mapping[str, float] = field(default_factory=dict)
     """Means over its steps."""
     run_delay_s: float | None = None
@@ -121,6 +125,19 @@ class Dispatch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Communication:
+    """What ranks that train together wait for each other."""
+
+    ranks: int
+    step_s: Interval
+    """Seconds of a mean step that every one of them waits in collectives: the least of all ranks."""
+    waited_s: float
+    """What the rank that is judged waits there; beyond `step_s` it is a slower rank's own cause."""
+    sampled_steps: int | None = None
+    """Steps that DistributedDataParallel timed, if a part of it is known from those alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """One measured row, its settings and its machine. What was not measured is None, never 0."""
 
@@ -135,10 +152,14 @@ class Evidence:
     """Where its epoch goes; None before it was attributed, or where that cannot be."""
     burst: Burst | None = None
     dispatch: Dispatch | None = None
+    communication: Communication | None = None
     telemetry: Mapping[str, float | None] | None = None
     """Averages over the row's measured blocks."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """The Document's."""
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Parts of an epoch that were not measured, with their reasons: `evaluation`, `epoch_start`, names of
+    periodic work, `edges` for all of these. The row's epoch is then that of its other parts."""
     attached: bool = False
     """Whether it is a script of somebody's own that was watched: nothing of it can be run once more."""
 

@@ -42,6 +42,12 @@ def with_spread(interval: Interval) -> str:
     return f"{units.with_error(interval.value / unit[0], scaled)} {unit[1]}"
 
 
+def listed(names: Iterable[str]) -> str:
+    """Return `a`, `a and b`, `a, b and c`."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def workers(count: int) -> str:
     """Return `1 worker`, `2 workers`."""
     return f"{count} worker{'' if count == 1 else 's'}"

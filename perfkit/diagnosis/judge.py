@@ -90,6 +90,7 @@ def judge(evidence: Evidence) -> Judgement:
 
 
 def _verdict(finding: Finding, found: Attribution) -> Verdict:
+    assert finding.share is not None, f"{finding.kind}: a cause says how much of the epoch it takes"
     own = figures.together(found, PARTS.get(finding.kind, ()))
     share = Interval(finding.share)
     if own is not None and own.low is not None and own.high is not None:
@@ -143,6 +144,9 @@ def _decide(
     largest_s = _gained_s(causes[0]) if causes else 0.0
     because = doubts.of_contention(evidence, found, largest_s) or doubts.of_the_difference(
         evidence, found, largest_s
+    )
+    because = because or doubts.of_the_lost(
+        evidence, found, causes[0].kind if causes else None, largest_s
     )
     if because is not None:
         return "inconclusive", because

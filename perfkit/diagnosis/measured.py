@@ -1,4 +1,4 @@
-"""What an epoch was measured to cost, cause by cause, as the pipeline model (`predict.py`) starts from it."""
+"""What an epoch was measured to cost by cause, as the pipeline model (`pipeline.py`) starts from it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A mean step: what is removable of each cause, and `fixed`, which is not. Seconds."""
+    """A mean step: what is removable of each cause, and what is not. Seconds.
+
+    What is not: `compute`; `late`, the handing over of batches that were waited for; `hidden`, copies while
+    the device had nothing else to do for want of launches; and `fixed`, the rest.
+    """
 
     whole_s: float
     parts_s: Mapping[str, float]
@@ -94,8 +98,18 @@ def mean_step(found: Attribution, count: float, end: End) -> Step:
     parts = {part: seconds * scale for part, seconds in parts.items()}
     left_s = max(0.0, whole_s / count - sum(parts.values()))
     compute_s = min(left_s, found.seconds.get("compute", 0.0) / count)
-    parts |= {"compute": compute_s, "fixed": left_s - compute_s}
+    left_s -= compute_s
+    late_s = min(left_s, _kept_s(found, "waiting") / count)
+    left_s -= late_s
+    launches = found.seconds.get("host_launch", 0.0) > 0
+    hidden_s = min(left_s, _kept_s(found, "h2d") / count) if launches else 0.0
+    parts |= {"compute": compute_s, "late": late_s, "hidden": hidden_s, "fixed": left_s - hidden_s}
     return Step(whole_s=whole_s / count, parts_s=parts)
+
+
+def _kept_s(found: Attribution, part: str) -> float:
+    """Seconds of a cause that would not be saved without it."""
+    return max(0.0, found.seconds.get(part, 0.0) - removable_s(found, part))
 
 
 def update_share(evidence: Evidence) -> float:
@@ -114,7 +128,10 @@ def periodic_parts_s(evidence: Evidence) -> dict[str, float]:
 def between(evidence: Evidence, found: Attribution, end: End) -> Between:
     """Return what is outside of steps: the shares are the forecast's, the sums the attribution's."""
     config = evidence.config
-    often = {"metrics": config.metrics_every, "visualisation": config.viz_every}
+    often = {
+        "metrics": config.count_of("metrics_every"),
+        "visualisation": config.count_of("viz_every"),
+    }
     tasks = periodic_parts_s(evidence)
     periodic_s, total = removable_s(found, "periodic", end), sum(tasks.values())
     scale = periodic_s / total if total > 0 else 0.0

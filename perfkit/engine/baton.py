@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 
 from perfkit.engine.process import TrainingProcess
-from perfkit.runfolder import JsonLines, cannot_write
+from perfkit.jsonlines import JsonLines
+from perfkit.runfolder import cannot_write
 
 
 class Baton:

@@ -9,12 +9,18 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from perfkit.engine.phases import StepMeans, step_means, together
+from perfkit.engine.phases import StepMeans, ahead_s, step_means, together
 from perfkit.engine.process import Failed
+from perfkit.engine.production import (
+    began_ns,
+    deferred_s,
+    loader_means,
+    production_s,
+    read_fetches,
+)
 from perfkit.engine.profile import profile_of
 from perfkit.engine.results import BlockResult, ProcessResult
-from perfkit.errors import DamagedFile
-from perfkit.records import FETCHES, STEPS, FetchRecord, StepRecord
+from perfkit.records import STEPS, FetchRecord, StepRecord
 from perfkit.runfolder import RunFolder
 from perfkit.telemetry.host import LEAST_FOREIGN_S
 
@@ -35,6 +41,7 @@ class BlockWatch:
     palindrome: int
     disturbed: bool
     foreign_cpu_s: float | None
+    throttled: bool = False
 
 
 def collect(
@@ -68,7 +75,7 @@ def collect(
             answers[event["do"]] = event
         elif event.get("event") == "ready":
             answers["ready"] = event
-    fetches = _fetches(folder)
+    fetches = read_fetches(folder)
     ready, warm_up = answers.get("ready", {}), answers.get("warm_up", {})
     at_edges, examined = answers.get("edges", {}), answers.get("examine", {})
     profiled, reasons = profile_of(folder, name, answers.get("profile"))
@@ -133,8 +140,7 @@ def _block(
     result = event["result"]
     start_ns, end_ns = result["start_ns"], result["end_ns"]
     steps = result["steps"]
-    made = [f for f in fetches if f.end_ns <= end_ns and _began_ns(f) >= start_ns]
-    waits = [r.exposed_wait_s for r in records]
+    made = [f for f in fetches if f.end_ns <= end_ns and began_ns(f) >= start_ns]
     # an arm that replays trains on batches that are paid for; what it drains it has waited for nobody
     known = event["arm"] == "real" and min(result["queue_start"], result["queue_end"]) >= 0
     taken = result["queue_start"] - result["queue_end"] if known else 0
@@ -158,14 +164,17 @@ def _block(
         steady=unsteady is None,
         unsteady_because=unsteady,
         disturbed=watch.disturbed,
+        throttled=watch.throttled,
         foreign_cpu_s=watch.foreign_cpu_s,
         own_s=result["own_s"],
         loader=loader_means(made),
         phases_clock=means.clock,
         not_ready_share=means.not_ready_share,
         run_delay_s=own_delay_s(means.run_delay_s, steps, watch.foreign_cpu_s),
-        waits_s=tuple(waits) if not any(map(math.isnan, waits)) else (),
+        waits_s=_of_every_step(r.exposed_wait_s for r in records),
         ready=tuple(r.ready for r in records),
+        leads_s=_of_every_step(r.lead_s for r in records),
+        ahead_s=ahead_s(records),
         drained=result.get("drained", 0),
         drain_s=result.get("drain_s", 0.0),
         workers_cpu_s=result.get("workers_cpu_s"),
@@ -177,81 +186,6 @@ def own_delay_s(delay_s: float | None, steps: int, foreign_s: float | None) -> f
     if delay_s is None or foreign_s is None or foreign_s < LEAST_FOREIGN_S:
         return delay_s
     return max(0.0, delay_s - foreign_s / steps)
-
-
-def deferred_s(wall_s: float, steps: int, drained: int, production_s: float) -> float:
-    """Production time that a block had for nothing, because it drained batches made before it.
-
-    In steady state `steps` batches take the workers `steps × production_s`. A block that drained the queue
-    and was faster than that owes the difference, at most `production_s` for each batch drained; one that
-    was slower was held by something else, and owes nothing.
-
-    Args:
-        production_s: seconds in which all workers together make one batch.
-    """
-    if drained <= 0:
-        return 0.0
-    return max(0.0, min(drained * production_s, steps * production_s - wall_s))
-
-
-def production_s(
-    fetches: Sequence[FetchRecord], stretches: Sequence[tuple[int, int]], num_workers: int
-) -> float | None:
-    """Return the seconds in which the workers together make one batch; None where too few were seen.
-
-    Only batches count that were begun and ended in one of the `stretches` of `perf_counter_ns` in which
-    the process ran: a pause in between would be taken for work. Slow batches fit into few of them, so the
-    warm-up should be among the stretches, and fewer batches than workers say nothing.
-    """
-    whole = [
-        busy_s
-        for f in fetches
-        if (busy_s := _busy_s(f)) >= 0
-        and any(
-            start <= f.end_ns - int(busy_s * 1e9) and f.end_ns <= end for start, end in stretches
-        )
-    ]
-    if num_workers < 1 or len(whole) < num_workers:
-        return None
-    return fmean(whole) / num_workers
-
-
-def loader_means(made: Sequence[FetchRecord]) -> dict[str, float]:
-    """Worker-side means per batch in seconds, and the share of their time the workers were busy."""
-    if not made:
-        return {}
-    means: dict[str, float] = {"batches": float(len(made))}
-    for name in ("fetch_s", "fetch_cpu_s", "collate_s", "collate_cpu_s", "handover_s"):
-        value = _mean(getattr(f, name) for f in made)
-        if value is not None:
-            means[name] = value
-    serialise = _mean(f.serialise_cpu_s for f in made)
-    if serialise is not None:
-        means["serialise_cpu_s"] = max(0.0, serialise)
-    busy_s = sum(_busy_s(f) for f in made)
-    idle_s = sum(f.idle_s for f in made if not math.isnan(f.idle_s))
-    if idle_s > 0:
-        means["busy_share"] = busy_s / (busy_s + idle_s)
-    return means
-
-
-def _fetches(folder: RunFolder) -> list[FetchRecord]:
-    found: list[FetchRecord] = []
-    for path in sorted(folder.rank(0).loader.glob("*.bin")):
-        try:
-            found.extend(FETCHES.read(path))
-        except DamagedFile:
-            # a worker killed while it wrote its header; its batches are not told
-            continue
-    return found
-
-
-def _busy_s(fetch: FetchRecord) -> float:
-    return fetch.fetch_s + fetch.collate_s + _or_zero(fetch.handover_s)
-
-
-def _began_ns(fetch: FetchRecord) -> int:
-    return fetch.end_ns - int((_busy_s(fetch) + _or_zero(fetch.idle_s)) * 1e9)
 
 
 def _memory(warm_up: dict[str, Any], at_edges: dict[str, Any]) -> dict[str, int | None]:
@@ -273,8 +207,10 @@ def _mean(values: Iterable[float]) -> float | None:
     return fmean(present) if present else None
 
 
-def _or_zero(value: float) -> float:
-    return 0.0 if math.isnan(value) else value
+def _of_every_step(values: Iterable[float]) -> tuple[float, ...]:
+    """Values of all steps; none where one of them is not known."""
+    every = tuple(values)
+    return () if any(map(math.isnan, every)) else every
 
 
 def relative(path: Path, to: Path) -> str:

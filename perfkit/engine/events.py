@@ -22,6 +22,17 @@ class Trying:
 
 
 @dataclass(frozen=True)
+class Tried:
+    """A batch size was tried."""
+
+    batch_size: int
+    rehearsal: bool
+    """All of a generation was run, not a few steps."""
+    fits: bool
+    took_s: float
+
+
+@dataclass(frozen=True)
 class GenerationStarted:
     """Processes of a generation are starting."""
 
@@ -42,10 +53,14 @@ class Doing:
 
 @dataclass(frozen=True)
 class TurnRepeated:
-    """What was timed was disturbed by somebody else's load and is run again."""
+    """What was timed was disturbed, by somebody else's load or a GPU that slowed down, and is run again."""
 
     key: str
     foreign_cpu_s: float
+    foreign_gpu_share: float = 0.0
+    """Part of the time in which kernels of others ran."""
+    throttled: bool = False
+    """The GPU slowed itself down."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,7 @@ class GenerationDone:
 Event = (
     Preparing
     | Trying
+    | Tried
     | GenerationStarted
     | Doing
     | TurnRepeated

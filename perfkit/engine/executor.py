@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -17,8 +18,9 @@ from perfkit.engine.results import GenerationResult
 from perfkit.errors import NO_SPACE, DamagedFile, PerfkitError, UsageError
 from perfkit.runfolder import StudyFolder, cannot_write, out_of_space, read_json, write_json
 from perfkit.telemetry import host
+from perfkit.telemetry.gpu import GpuGauge
 from perfkit.telemetry.start import Sampler
-from perfkit.telemetry.windows import Averages, average
+from perfkit.telemetry.windows import WindowMeans, average
 
 
 class Executor:
@@ -40,6 +42,9 @@ class Executor:
         self._sampler: Sampler | None = None
         self._lock = FileLock(study.path / "lock")
         self._gauge = host.Gauge()
+        self.unfinished: GenerationResult | None = None
+        """What an interrupted generation left that counts; it is not stored, and is run again later."""
+        self._gpu_gauge = GpuGauge()
 
     def __enter__(self) -> Executor:
         """Take the study for this process.
@@ -88,10 +93,14 @@ class Executor:
             plan,
             timeout_s=self._timeout_s,
             gauge=self._gauge,
+            gpu_gauge=self._gpu_gauge,
             emit=self._emit,
             on_ready=self._start_sampler,
         )
-        result = generation.run()
+        try:
+            result = generation.run()
+        finally:
+            self.unfinished = generation.unfinished
         if any(_says_so(p.message or "") for p in result.processes):
             # not the trainings' fault: a later command that finds space runs it again
             return result
@@ -112,22 +121,18 @@ class Executor:
     def _start_sampler(self, environment: dict[str, Any]) -> None:
         if self._sampler is None:
             uuid = environment.get("device_uuid")
+            if uuid:
+                self._gpu_gauge.watch(uuid)
             self._sampler = Sampler(self.study.telemetry, [uuid] if uuid else [])
             self._sampler.start()
             if self._sampler.pid is not None:
                 self._gauge.add(self._sampler.pid)
 
-    def averages(self, windows: Sequence[tuple[int, int]]) -> Averages:
+    def averages(self, windows: Sequence[tuple[int, int]]) -> WindowMeans:
         """Average the telemetry of this study over stretches of `perf_counter_ns`."""
+        # a resumed study has a file per command, and blocks in each
         paths = sorted(self.study.telemetry.glob("samples*.jsonl"))
-        # a resumed study has a file per command; a window lies in one of them
-        found = []
-        for path in paths:
-            with contextlib.suppress(DamagedFile):
-                found.append(average(path, windows))
-        if not found:
-            return Averages(values={}, unavailable={}, samples=0)
-        return max(found, key=lambda one: one.samples)
+        return average([path for path in paths if _is_whole(path)], windows)
 
     def drop_unfinished(self) -> None:
         """Remove what generations left behind that did not finish, so that they can be run again.
@@ -143,6 +148,14 @@ class Executor:
                     shutil.rmtree(path)
                 except OSError as error:
                     raise cannot_write(path, error, verb="remove") from error
+
+
+def _is_whole(samples: Path) -> bool:
+    try:
+        average([samples], [])
+    except DamagedFile:
+        return False
+    return True
 
 
 def _says_so(message: str) -> bool:

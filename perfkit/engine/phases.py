@@ -59,6 +59,32 @@ def together(blocks: Sequence[Sequence[StepRecord]], each: Sequence[StepMeans]) 
     return step_means([record for block in blocks for record in block])
 
 
+def ahead_s(records: Sequence[StepRecord]) -> float | None:
+    """Return how far the host was ahead of the device at its furthest in a step, seconds.
+
+    Mean over the steps whose phases the device marked; None where there is none. Both clocks are followed
+    from where the step asked for its batch, and read at the end of backward and of the optimizer: a call that
+    waits for the device comes after one of them, if at all.
+    """
+    found = [each for r in records if not math.isnan(each := _furthest_s(r))]
+    return fmean(found) if found else None
+
+
+def _furthest_s(record: StepRecord) -> float:
+    if math.isnan(record.lead_s) or math.isnan(record.device_backward_s):
+        return math.nan
+    device_s, host_s = _device_phases(record), _host_phases(record)
+    gains = [
+        of_device - of_host
+        for of_device, of_host in zip(device_s, host_s, strict=True)
+        if not math.isnan(of_device) and not math.isnan(of_host)
+    ]
+    updates = not math.isnan(record.device_optimizer_s)
+    lead_s = record.lead_s + record.exposed_wait_s - record.data_wait_s + sum(gains)
+    before_update_s = lead_s - gains[-1] if updates else lead_s
+    return max(0.0, lead_s, before_update_s)
+
+
 def _phases(records: Sequence[StepRecord], *, split: bool) -> tuple[dict[str, float], Clock | None]:
     on_device = [r for r in records if not math.isnan(r.device_step_s)]
     if on_device:
@@ -72,7 +98,7 @@ def _phases(records: Sequence[StepRecord], *, split: bool) -> tuple[dict[str, fl
     if not records or all(math.isnan(r.exposed_wait_s) for r in records):
         return {}, None
     waits = [(r.ready, r.data_wait_s) for r in records]
-    phases = [(r.h2d_s, r.forward_s, r.backward_s, r.optimizer_s) for r in records]
+    phases = [_host_phases(r) for r in records]
     step_s = fmean(r.step_s for r in records)
     return _means(waits, phases, step_s, split=split), "host"
 
@@ -107,6 +133,10 @@ def _device_phases(record: StepRecord) -> tuple[float, float, float, float]:
         record.device_backward_s,
         record.device_optimizer_s,
     )
+
+
+def _host_phases(record: StepRecord) -> tuple[float, float, float, float]:
+    return record.h2d_s, record.forward_s, record.backward_s, record.optimizer_s
 
 
 def _alike(marked: Sequence[StepRecord], every: Sequence[StepRecord]) -> bool:

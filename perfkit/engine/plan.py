@@ -51,6 +51,11 @@ class GenerationPlan:
     (`perfkit.engine.turns`). None: all that is planned is run."""
     load_s: float = 0.0
     """Seconds for which the loader is timed with nobody training; 0: it is not."""
+    repeat_s: float | None = None
+    """Seconds of `most_s` that are kept for evaluating a second time, which tells what the first sets up.
+    None: it is done whatever it takes."""
+    partial: bool = False
+    """What is left of it when it is interrupted counts; else only a finished one does."""
     steps: int | None = None
     """Steps of a block, where they are pinned."""
     edges: bool = True

@@ -79,10 +79,10 @@ class TrainingProcess:
         Raises:
             Failed: the process failed, died or took longer than `timeout_s`; it is ended then.
         """
-        self.tell(do, **arguments)
+        self.send(do, **arguments)
         return self.wait_for("done", timeout_s, what=do)
 
-    def tell(self, do: str, **arguments: Any) -> None:
+    def send(self, do: str, **arguments: Any) -> None:
         """Give a command; `wait_for` its answer later. A process that is gone is noticed there."""
         line = json.dumps({"do": do, **arguments}).encode() + b"\n"
         with contextlib.suppress(OSError, ValueError):

@@ -32,6 +32,7 @@ class BlockResult:
     steady: bool
     unsteady_because: str | None
     disturbed: bool
+    """Somebody else's load, on our cores or on the device, can have slowed it."""
     foreign_cpu_s: float | None
     """CPU seconds of processes that are not ours on our cores; None where it cannot be read."""
     own_s: float
@@ -48,12 +49,19 @@ class BlockResult:
     """Exposed wait of each step for its batch, beside `step_times_s`; empty where one is unknown."""
     ready: tuple[int, ...] = ()
     """Of each step, whether its batch was ready: 1, 0, or -1 unknown."""
+    leads_s: tuple[float, ...] = ()
+    """How far the host was ahead of the device when each step asked for its batch, beside `step_times_s`;
+    empty where one is unknown."""
+    ahead_s: float | None = None
+    """How far ahead it was at its furthest (`perfkit.engine.phases.ahead_s`)."""
     drained: int = 0
     """Batches that a `replay_running` arm took from the workers and threw away."""
     drain_s: float = 0.0
     """Host time of that, to be taken off the block."""
     workers_cpu_s: float | None = None
     """CPU seconds of the loader workers during the block; None where it cannot be read."""
+    throttled: bool = False
+    """The GPU slowed itself down meanwhile (`perfkit.telemetry.gpu`)."""
 
     @property
     def wall_s(self) -> float:

@@ -1,6 +1,7 @@
 """The table every report shows, as text: one unit per column, digits as the intervals deserve.
 
-Nothing here knows of a terminal or of Markdown; what is missing is an en dash.
+Nothing here knows of a terminal or of Markdown; what is missing is an en dash. A column without any value is
+left out: why it has none is said below the table, where the reason matters.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from perfkit import units
 from perfkit.document import Row, Speedup
+from perfkit.metrics import METRICS
 
 _ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
 
@@ -19,28 +21,56 @@ _ANSI = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)")
 class Column:
     """One column of the table: a cell per row, in the rows' order."""
 
+    name: str = ""
+    """Of the metric in it; empty where it is none of the registry."""
     title: str
     unit: str
     """What every number of it is in; empty where cells say it themselves."""
+    of: str = ""
+    """What its numbers are of, or on; below the title, after the unit."""
     cells: tuple[str, ...]
     is_number: bool = True
     """Numbers stand to the right of their column."""
 
+    @property
+    def subtitle(self) -> str:
+        """What stands below its title, or beside it in brackets."""
+        return ", ".join(filter(None, (self.unit, self.of)))
+
+    @property
+    def heading(self) -> str:
+        """Its title on one line, with its unit in brackets."""
+        return f"{self.title} ({self.subtitle})" if self.subtitle else self.title
+
 
 def columns(rows: Sequence[Row]) -> tuple[Column, ...]:
-    """Return the columns of the answer, *Configuration* first and *Notes* last."""
+    """Return the columns of the answer that have a value, *Configuration* first and *Notes* last."""
     epoch = units.time_unit([r.epoch_time_s.value for r in rows if r.epoch_time_s is not None])
     step = units.time_unit([r.step_time_s.median for r in rows if r.step_time_s is not None])
     memory = units.byte_unit([peak_memory_bytes(r, rows) for r in rows])
-    return (
-        _column("Configuration", "", rows, lambda r: plain(r.key), is_number=False),
-        _column("Epoch time", epoch[1], rows, lambda r: _epoch(r, epoch[0])),
-        _column("Step time", step[1], rows, lambda r: _step(r, step[0])),
-        _column("Samples/s", "", rows, lambda r: units.rate(r.samples_per_sec)),
-        _column("Speed-up", "", rows, speedup_of, is_number=False),
-        _column("Peak memory", memory[1], rows, lambda r: _memory(r, rows, memory[0])),
-        _column("GPU utilisation", "% of time", rows, _utilisation),
-        _column("Notes", "", rows, lambda r: ", ".join(tags(r)), is_number=False),
+    place = "device" if on_device(rows) else "host"
+    return with_values(
+        (
+            _column("key", rows, lambda r: plain(r.key)),
+            _column("epoch_time_s", rows, lambda r: _epoch(r, epoch[0]), unit=epoch[1]),
+            _column("step_time_s", rows, lambda r: _step(r, step[0]), unit=step[1]),
+            _column("samples_per_sec", rows, lambda r: units.rate(r.samples_per_sec)),
+            _column("speedup", rows, speedup_of, of="of the epoch, 95 %"),
+            _column(
+                "peak_bytes", rows, lambda r: _memory(r, rows, memory[0]), unit=memory[1], of=place
+            ),
+            _column("gpu_util_share", rows, _utilisation, unit="% of time"),
+            _column("notes", rows, lambda r: ", ".join(tags(r))),
+        )
+    )
+
+
+def with_values(found: Sequence[Column]) -> tuple[Column, ...]:
+    """Return the columns that have a value in some row; the first one names the rows, and stays."""
+    return tuple(
+        column
+        for number, column in enumerate(found)
+        if number == 0 or any(cell not in ("", units.MISSING) for cell in column.cells)
     )
 
 
@@ -100,15 +130,18 @@ def plain(text: str) -> str:
 
 
 def _column(
-    title: str,
-    unit: str,
-    rows: Sequence[Row],
-    cell: Callable[[Row], str],
-    *,
-    is_number: bool = True,
+    name: str, rows: Sequence[Row], cell: Callable[[Row], str], *, unit: str = "", of: str = ""
 ) -> Column:
-    cells = tuple(cell(row) for row in rows)
-    return Column(title=title, unit=unit, cells=cells, is_number=is_number)
+    metric = METRICS[name]
+    return Column(
+        name=name,
+        title=metric.title,
+        unit=unit,
+        of=of,
+        cells=tuple(cell(row) for row in rows),
+        # a speed-up says its outcome in a word
+        is_number=metric.kind not in ("text", "ratio"),
+    )
 
 
 def _epoch(row: Row, scale: float) -> str:

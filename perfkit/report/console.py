@@ -19,8 +19,9 @@ from rich.text import Text
 from perfkit import units
 from perfkit.comparison import Comparison
 from perfkit.document import Document, Row
+from perfkit.metrics import METRICS
 from perfkit.report import comparison
-from perfkit.report.columns import Column, columns, judged_by, on_device, plain, speedup_of, tags
+from perfkit.report.columns import Column, columns, judged_by, plain, speedup_of, tags
 from perfkit.report.diagnose import screen
 from perfkit.report.remarks import notes, remarks
 from perfkit.report.runs import Run
@@ -84,7 +85,7 @@ def _fitting_table(shown: Sequence[Column], rows: Sequence[Row], console: Consol
     for heading_lines, cell_lines in ((2, 1), (3, 1), (3, 2)):
         table = open_table()
         for column in shown:
-            heading = _heading(column, rows, heading_lines)
+            heading = _heading(column, heading_lines)
             justify: Literal["left", "right"] = "right" if column.is_number else "left"
             table.add_column(heading, justify=justify, no_wrap=True)
         for number, row in enumerate(rows):
@@ -94,14 +95,11 @@ def _fitting_table(shown: Sequence[Column], rows: Sequence[Row], console: Consol
     return None
 
 
-def _heading(column: Column, rows: Sequence[Row], lines: int) -> Text:
-    below = {
-        "Speed-up": "of the epoch, 95 %",
-        "Peak memory": f"{column.unit}, {'device' if on_device(rows) else 'host'}",
-    }.get(column.title, column.unit)
+def _heading(column: Column, lines: int) -> Text:
+    below = column.subtitle
     if lines == 2:
         return Text(f"{column.title}\n{below}", style="bold")
-    if column.title == "Speed-up":
+    if column.name == "speedup":
         below = "the epoch's\n95 %"
     first, _, second = column.title.partition(" ")
     return Text("\n".join(line for line in (first, second, below) if line), style="bold")
@@ -109,10 +107,10 @@ def _heading(column: Column, rows: Sequence[Row], lines: int) -> Text:
 
 def _cell(column: Column, number: int, row: Row, lines: int = 1) -> Text:
     text = column.cells[number]
-    if column.title == "Speed-up":
+    if column.name == "speedup":
         by = judged_by(row)
         return Text(speedup_of(row, lines=lines), style="" if by is None else STYLES[by.outcome])
-    if column.title == "Notes":
+    if column.name == "notes":
         text = text if lines == 1 else "\n".join(tags(row))
         return Text(text, style="" if row.status == "ok" else "red")
     return Text(text)
@@ -120,18 +118,21 @@ def _cell(column: Column, number: int, row: Row, lines: int = 1) -> Text:
 
 def _records(shown: Sequence[Column], rows: Sequence[Row], width: int) -> Group:
     """Every row as a paragraph; a row that failed shows the values that it has, and why it failed."""
+    numbers = [column for column in shown[1:] if column.name != "notes"]
     label_width = 2 + max(cell_len(column.title) for column in shown)
     paragraphs: list[RenderableType] = []
     for number, row in enumerate(rows):
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(no_wrap=True, width=label_width)
         grid.add_column()
-        for column in shown[1:-1]:
+        for column in numbers:
             if row.status == "ok" or column.cells[number] != units.MISSING:
                 grid.add_row(f"  {column.title}", _with_unit(_cell(column, number, row), column))
         for text in notes(row):
             style = "" if row.status == "ok" else "red"
-            grid.add_row("  Notes", wrapped(text, width - label_width - 2, style=style))
+            grid.add_row(
+                f"  {METRICS['notes'].title}", wrapped(text, width - label_width - 2, style=style)
+            )
         paragraphs += [Text()] if number else []
         paragraphs += [Text(plain(row.key), style="bold", overflow="fold"), grid]
     return Group(*paragraphs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from perfkit.report import console, markdown, summary, table
+from perfkit.report import console, csvfile, markdown, summary
 from perfkit.report.runs import Run
 
 
@@ -29,7 +29,7 @@ FORMATS = (
         render=markdown.report,
         has_plots=True,
     ),
-    Format(name="csv", suffixes=(".csv",), render=table.report),
+    Format(name="csv", suffixes=(".csv",), render=csvfile.report),
     Format(name="summary", suffixes=(), render=summary.report, appends=True),
     Format(name="console", suffixes=(), render=console.report),
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from perfkit.document import Document, Row
 from perfkit.report import spent
-from perfkit.report.columns import Column, columns, on_device
+from perfkit.report.columns import columns
 from perfkit.report.diagnose import page
 from perfkit.report.escaping import block, code, link, table, text
 from perfkit.report.remarks import Remark, notes, remarks
@@ -45,7 +45,7 @@ def answer(document: Document) -> str:
 def main_table(rows: Sequence[Row]) -> str:
     """Return the table that the console shows."""
     shown = columns(rows)
-    titles = [_title(column, rows) for column in shown]
+    titles = [column.heading for column in shown]
     keys, others = shown[0].cells, [[text(cell) for cell in c.cells] for c in shown[1:]]
     cells = zip([code(key) for key in keys], *others, strict=True)
     return table(titles, [column.is_number for column in shown], cells)
@@ -86,14 +86,6 @@ def _section(run: Run, pictures: Pictures, named: bool) -> str:
         block(document.command, "sh"),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _title(column: Column, rows: Sequence[Row]) -> str:
-    unit = {
-        "Speed-up": "of the epoch, 95 %",
-        "Peak memory": f"{column.unit}, {'device' if on_device(rows) else 'host'}",
-    }.get(column.title, column.unit)
-    return f"{column.title} ({unit})" if unit else column.title
 
 
 def _plots(pictures: Pictures) -> list[str]:

@@ -97,12 +97,19 @@ def machine(environment: dict[str, Any]) -> str:
     parts = [
         f"{device} ({units.size(total)})" if device and total else device or cpu,
         cpu if device and cpu != device else None,
-        f"{cores} core{'' if cores == 1 else 's'}" if cores else None,
+        _cores(cores, environment.get("cores_total")) if cores else None,
         units.size(memory) if memory else None,
         *(f"{name} {environment[name]}" for name in ("torch", "python") if environment.get(name)),
         f"perfkit {environment['perfkit']}" if environment.get("perfkit") else None,
     ]
     return ", ".join(plain(str(part)) for part in parts if part)
+
+
+def _cores(usable: int, total: int | None) -> str:
+    """The cores that may be used, and of how many where the machine has more."""
+    if total and total > usable:
+        return f"{usable} of {total} cores"
+    return f"{usable} core{'' if usable == 1 else 's'}"
 
 
 def _epoch(rows: Sequence[Row]) -> str:

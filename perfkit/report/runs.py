@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from perfkit.document import Document
 from perfkit.runfolder import StudyFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +21,12 @@ class Run:
     document: Document
     study: StudyFolder | None = None
     """Where its training processes left their records; None when the Document stands alone."""
+
+    def frame(self) -> pd.DataFrame:
+        """Return its rows as a data frame, a column for each metric in SI units, named as in the Document."""
+        from perfkit.report import csvfile
+
+        return csvfile.frame([self])
 
 
 @dataclass(frozen=True, kw_only=True)

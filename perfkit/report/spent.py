@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from perfkit import units
 from perfkit.document import Document, Row
-from perfkit.report.columns import Column
+from perfkit.metrics import METRICS
+from perfkit.report.columns import Column, with_values
 from perfkit.report.escaping import code, table, text
 from perfkit.report.phases import clocks, explanation, in_order, no_core, on_clock, title
 
@@ -57,10 +58,10 @@ def _of_step(rows: Sequence[Row], document: Document) -> list[Column]:
         cells = tuple(
             _part(row.exposed_wait_s, total, scale) for row, total in zip(rows, totals, strict=True)
         )
-        found.append(Column(title="exposed wait", unit=unit, cells=cells))
+        found.append(_metric("exposed_wait_s", unit, cells))
     if any(row.not_ready_share is not None for row in rows):
         cells = tuple(units.share(row.not_ready_share, 1).removesuffix(" %") for row in rows)
-        found.append(Column(title="next batch not ready", unit="% of steps", cells=cells))
+        found.append(_metric("not_ready_share", "% of steps", cells))
     return found
 
 
@@ -110,7 +111,19 @@ def _scaled(value_s: float | None, scale: float) -> str:
     return units.MISSING if value_s is None else units.significant(value_s / scale)
 
 
+def _metric(name: str, unit: str, cells: tuple[str, ...]) -> Column:
+    """A column among phases, which begin with small letters."""
+    return Column(name=name, title=METRICS[name].in_text, unit=unit, cells=cells)
+
+
 def _table(rows: Sequence[Row], found: Sequence[Column]) -> str:
-    titles = [text(f"{one.title} ({one.unit})" if one.unit else one.title) for one in found]
-    cells = zip([code(row.key) for row in rows], *(one.cells for one in found), strict=True)
-    return table(["Configuration", *titles], [False, *(one.is_number for one in found)], cells)
+    keys = Column(
+        name="key",
+        title=METRICS["key"].title,
+        unit="",
+        cells=tuple(code(row.key) for row in rows),
+        is_number=False,
+    )
+    shown = with_values([keys, *found])
+    cells = zip(*(one.cells for one in shown), strict=True)
+    return table([text(one.heading) for one in shown], [one.is_number for one in shown], cells)

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from perfkit.metrics import METRICS
 from perfkit.report.columns import plain
 from perfkit.telemetry.reading import REASONS
 
 NAMES: Mapping[str, str] = {
-    "gpu_util_share": "GPU utilisation",
-    "peak_allocated_bytes": "allocated device memory",
-    "peak_reserved_bytes": "reserved device memory",
-    "peak_rss_bytes": "host memory (RSS)",
+    **{metric.name: metric.in_text for metric in METRICS.values()},
     "workers_pss_bytes": "the workers' memory (PSS)",
-    "memory_ratio": "memory ratio",
-    "exposed_wait_s": "exposed wait",
-    "flops_per_sample": "FLOPs per sample",
-    "mfu": "MFU",
-    "gemm_ceiling_share": "share of the matrix-product ceiling",
-    "overhead_share": "perfkit's own cost",
-    "epoch_time_s": "epoch time",
-    "step_time_s": "step time",
-    "phases_s": "phases of a step",
-    "run_delay_s": "run delay",
-    "samples_per_sec": "samples per second",
-    "speedup": "speed-up",
-    "step_speedup": "speed-up of the step",
     "edges": "the edges of an epoch",
     "epoch_start": "start of an epoch",
     "partial_batch": "partial batch",
     "evaluation": "evaluation",
+    "evaluation_repeat": "a second evaluation, which tells what the first sets up",
+    "eval": "evaluation",
     "periodic": "periodic work",
-    "memory": "peak memory",
     "examine": "losses, FLOPs and ceilings",
     "losses": "losses",
     "copy_bytes_per_sec": "copy rate",
@@ -66,6 +52,7 @@ _LOST = {
     "no_memory": REASONS["no_memory"],
     "timeout": "it did not end in the time it had",
     "killed": "its process was killed",
+    "interrupted": "the study was interrupted before",
 }
 _LOST_OF_TRAINING = {
     "not_supported": "this training does not allow it",
@@ -86,6 +73,8 @@ _REASONS = {
     "disturbed": "somebody else's load ran beside it",
     "attached": "a script is watched as it is, and nothing of it is run once more",
     "first_epoch": "no second epoch was seen to begin",
+    "other_thread": "another thread fetches the batches, and what is waited for it is not seen",
+    "only_launched": "the host only launches these collectives, and their time on the device is not seen",
     "unknown_peak": "no published peak is known for this device",
 }
 """Reason codes in words; a reason that is none of them is shown as it is."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from perfkit.comparison import Difference, DifferenceOf
-from perfkit.document import Document, Note
+from perfkit.document import Document, Note, Row
 
 MEMORY_WITHIN = 0.01
 """The memory that a kernel reports differs by less from boot to boot of one machine."""
+_LENGTH = "steps_per_epoch"
 _TRUST = ("disturbed", "too_few_generations")
 """Warnings of a run that say how far its figures can be trusted: they hold for the comparison, too."""
 
@@ -21,6 +22,9 @@ def differences(old: Document, new: Document) -> tuple[Difference, ...]:
         "environment": (before, after),
         "settings": (old.base, new.base),
     }
+    if not all(_LENGTH in document.base for document in (old, new)):
+        # an epoch whose end one of them has not seen is no shorter one
+        kinds["settings"] = (_without_length(old.base), _without_length(new.base))
     if _near(before.get("memory_bytes"), after.get("memory_bytes")):
         before["memory_bytes"] = after["memory_bytes"]
     return tuple(
@@ -52,11 +56,35 @@ def warnings(old: Document, new: Document, found: tuple[Difference, ...]) -> tup
     return tuple(notes)
 
 
+def notes(old: Row, new: Row) -> tuple[Note, ...]:
+    """What a row's notes and its settings as torch tells them say on one side only."""
+    found = []
+    names = [*new.effective, *(name for name in old.effective if name not in new.effective)]
+    if old.effective and new.effective:
+        for name in names:
+            was, now = old.effective.get(name), new.effective.get(name)
+            if was != now:
+                text = f"read back from torch: {name.replace('_', ' ')} was {was}, is {now}"
+                found.append(Note(code="read_back_differs", text=text))
+    for said, mine, others in (("now", new, old), ("before", old, new)):
+        codes = {note.code for note in others.notes}
+        found += [
+            Note(code=note.code, text=f"{said}: {note.text}")
+            for note in mine.notes
+            if note.code not in codes
+        ]
+    return tuple(found)
+
+
 def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:
     """The environment with its variables one by one, without reasons for what is missing."""
     flat = {k: v for k, v in environment.items() if k not in ("variables", "unavailable")}
     variables = environment.get("variables")
     return flat | (dict(variables) if isinstance(variables, dict) else {})
+
+
+def _without_length(base: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in base.items() if name != _LENGTH}
 
 
 def _near(old: Any, new: Any) -> bool:

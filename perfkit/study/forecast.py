@@ -36,13 +36,18 @@ def epoch_parts_s(process: ProcessResult, config: RunConfig) -> dict[str, float]
 
     None when it timed no steps, or lost a part that every epoch has.
     """
+    return None if lost_of_the_epoch(process) else known_parts_s(process, config)
+
+
+def known_parts_s(process: ProcessResult, config: RunConfig) -> dict[str, float] | None:
+    """Return those parts that are known, whatever was lost of others; None when it timed no steps."""
     parts = _own_parts_s(process, config)
     return None if parts is None else parts | _periodic_s(process)
 
 
 def without_periodic_s(process: ProcessResult, config: RunConfig) -> float | None:
     """Return the forecast of an epoch in which no periodic work falls due; None as above."""
-    parts = _own_parts_s(process, config)
+    parts = None if lost_of_the_epoch(process) else _own_parts_s(process, config)
     return None if parts is None else sum(parts.values())
 
 
@@ -58,7 +63,7 @@ def mean_step_s(blocks: list[BlockResult]) -> float:
 
 def _own_parts_s(process: ProcessResult, config: RunConfig) -> dict[str, float] | None:
     blocks = real_blocks([process])
-    if not blocks or lost_of_the_epoch(process):
+    if not blocks:
         return None
     step_s = mean_step_s(blocks)
     parts = {"steps": config.steps_per_epoch * step_s}

@@ -10,7 +10,10 @@ from perfkit.codec import to_json
 from perfkit.config import RunConfig
 from perfkit.document import Note
 
-_NOT_OF_ALL_ROWS = ("cache_dir", "variants", "arch", "lr_batch_size")
+_NOT_OF_ALL_ROWS = (
+    *("cache_dir", "variants", "arch", "lr_batch_size"),
+    *("workload", "workload_chosen"),
+)
 """Fields of the base settings that no plain flag sets for every row."""
 
 
@@ -22,6 +25,7 @@ class Frame:
     environment: dict[str, Any]
     base: RunConfig
     budget_s: float
+    """What the study may take in all, as it was asked for."""
     warnings: tuple[Note, ...] = ()
     sizes: str = ""
     """What was chosen for this machine, in words."""
@@ -30,5 +34,6 @@ class Frame:
     )
 
     def base_settings(self) -> dict[str, Any]:
-        """The plain flags that every row shares, as the Document has them."""
-        return {k: v for k, v in to_json(self.base).items() if k not in _NOT_OF_ALL_ROWS}
+        """The plain flags that every row shares, as the Document has them, the workload's own beside them."""
+        shared = {k: v for k, v in to_json(self.base).items() if k not in _NOT_OF_ALL_ROWS}
+        return shared | self.base.workload

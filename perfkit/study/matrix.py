@@ -9,6 +9,7 @@ from perfkit import variants
 from perfkit.config import RunConfig
 from perfkit.engine.plan import MOST_PROCESSES, RowPlan
 from perfkit.errors import UsageError
+from perfkit.settings import Value
 
 
 def rows(
@@ -55,12 +56,14 @@ def swept(text: str) -> tuple[str, ...]:
     variant = variants.get(name.strip())
     if variant.value is None:
         raise UsageError(
-            f"{text!r}: {variant.name} takes no value to sweep",
+            f"{text}: {variant.name} takes no value to sweep",
+            field="--sweep",
             hint=f"--variant {variant.name} adds a row with it",
         )
     each = [value.strip() for value in values.split(",")]
     if not equals or not all(each):
-        raise UsageError(f"{text!r} names no values", hint=f"write {variant.name}=V1,V2")
+        hint = f"write {variant.name}=V1,V2"
+        raise UsageError(f"{text}: it names no values", field="--sweep", hint=hint)
     return tuple(f"{variant.name}={value}" for value in each)
 
 
@@ -94,5 +97,12 @@ def fp32_twin(row: RowPlan, planned: Sequence[RowPlan]) -> RowPlan | None:
 
 def _same_training(one: RunConfig, other: RunConfig) -> bool:
     """Whether two rows train the same weights on the same batches, in whatever precision."""
-    fields = ("arch", "batch_size", "base_channels", "num_blocks", "learning_rate", "image_size")
-    return all(getattr(one, name) == getattr(other, name) for name in fields)
+    fields = ("arch", "batch_size", "learning_rate")
+    same = all(getattr(one, name) == getattr(other, name) for name in fields)
+    return same and _trained_settings(one) == _trained_settings(other)
+
+
+def _trained_settings(config: RunConfig) -> dict[str, Value]:
+    """The workload's own settings that weights and losses depend on."""
+    own = config.workload
+    return {name: own[name] for name in own if name not in config.workload_untrained}

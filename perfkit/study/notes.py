@@ -35,6 +35,10 @@ def row_notes(
     if disturbed:
         text = f"{disturbed} of {len(blocks)} blocks ran beside somebody else's load"
         notes.append(Note(code="disturbed", text=text))
+    throttled = sum(b.throttled for b in blocks)
+    if throttled:
+        text = f"the GPU slowed itself down in {throttled} of {len(blocks)} blocks"
+        notes.append(Note(code="throttled", text=text))
     unsteady = [b for b in blocks if not b.steady]
     if len(unsteady) > UNSTEADY_SHARE * len(blocks):
         whys = [b.unsteady_because or "" for b in unsteady]

@@ -8,7 +8,7 @@ from perfkit.engine.results import GenerationResult
 from perfkit.study.rows import Averages, windows
 from perfkit.telemetry import windows as telemetry
 
-Average = Callable[[Sequence[tuple[int, int]]], telemetry.Averages]
+Average = Callable[[Sequence[tuple[int, int]]], telemetry.WindowMeans]
 
 
 def averages(results: Sequence[GenerationResult], average: Average) -> Averages:

@@ -93,23 +93,26 @@ def _row(
     }
     unavailable = telemetry[1] | reasons(finished)
     for name, value in values.items():
-        if value is not None:
-            unavailable.pop(name, None)
-        elif name not in unavailable:
+        if value is None and name not in unavailable:
             unavailable[name] = _why_missing(name, status, every, unavailable)
     loss = _loss(row, planned, results)
+    parts_s, started_s = _mean_parts(row, finished), startup_s(every)
+    # what one process could not tell another may have told
+    known = {**parts_s, **phases_s, **started_s, **memory, **telemetry[0], **loss, **values}
+    unavailable = {name: why for name, why in unavailable.items() if known.get(name) is None}
     return Row(
         key=row.key,
         arch=row.arch,
         variant=row.variant,
         status=status,
         message=message,
-        epoch_parts_s=_mean_parts(row, finished),
+        epoch_parts_s=parts_s,
         phases_s=phases_s,
         phases_clock=phases_clock,
-        memory=memory,
-        telemetry=telemetry[0],
-        startup_s=startup_s(every),
+        # what has a field of its own is stored there alone
+        memory={name: value for name, value in memory.items() if name not in values},
+        telemetry={name: value for name, value in telemetry[0].items() if name not in values},
+        startup_s=started_s,
         compile_break_even_epochs=_break_even(row, reference, results, confidence),
         loader=dict(per_step(blocks, lambda b: b.loader)),
         loss=loss,
@@ -134,8 +137,8 @@ def _status(
     last = every[-1]
     if last.status == "ok" or (any(p.status == "ok" for p in every) and last.status == "oom"):
         crowded = next((r for r in reversed(results) if r.process(row.key) is last), None)
-        company = crowded is not None and crowded.side_by_side and len(crowded.processes) > 1
-        if last.status == "ok" or company:
+        beside = crowded is not None and crowded.side_by_side and len(crowded.processes) > 1
+        if last.status == "ok" or beside:
             return "ok", None
     return last.status, last.message
 

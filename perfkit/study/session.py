@@ -15,6 +15,10 @@ from perfkit.study.rows import Averages
 class Executor(Protocol):
     """What runs a plan: the engine's executor, or a test's with exact numbers."""
 
+    @property
+    def unfinished(self) -> GenerationResult | None:
+        """What an interrupted generation left that counts; None where there is nothing."""
+
     def run(self, plan: GenerationPlan) -> GenerationResult:
         """Run one generation."""
 
@@ -35,25 +39,25 @@ class Plan(Protocol):
         """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a study has measured so far."""
+
+    results: Sequence[GenerationResult]
+    """Finished generations, in order."""
+    elapsed_s: float
+    """What the study has taken, earlier commands included."""
+    complete: bool
+    """Whether it has come to its end."""
+    telemetry: Averages
+    """Over the measured blocks, by row."""
+
+
 class Answer(Protocol):
     """What a study says of its results."""
 
-    def __call__(
-        self,
-        results: Sequence[GenerationResult],
-        *,
-        elapsed_s: float,
-        complete: bool,
-        telemetry: Averages,
-    ) -> Document:
-        """Return the Document.
-
-        Args:
-            results: finished generations, in order.
-            elapsed_s: what the study has taken, earlier commands included.
-            complete: whether it has come to its end.
-            telemetry: averages over the measured blocks, by row.
-        """
+    def __call__(self, study: Measured) -> Document:
+        """Return the Document."""
 
 
 @dataclass
@@ -100,13 +104,16 @@ class Session:
         return document
 
     def document(self, *, complete: bool) -> Document:
-        """Build the Document from the results so far."""
-        return self.answer(
-            self.results,
+        """Build the Document from the results so far, and from what an interrupted generation left."""
+        unfinished = self.executor.unfinished if self.interrupted else None
+        results = self.results if unfinished is None else [*self.results, unfinished]
+        measured = Measured(
+            results=results,
             elapsed_s=self._elapsed_s(),
             complete=complete,
-            telemetry=self.averages(self.results),
+            telemetry=self.averages(results),
         )
+        return self.answer(measured)
 
     def _elapsed_s(self) -> float:
         return self._earlier_s + self.clock() - self.began_s

@@ -2,44 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from perfkit.config import RunConfig
 from perfkit.document import Note
 from perfkit.engine.plan import RowPlan
-from perfkit.errors import UsageError
+from perfkit.errors import BadValue, UsageError
 from perfkit.files import cache_dir
+from perfkit.settings import Setting, Value, parsed, unknown
+from perfkit.study.request import TrainingSettings
 from perfkit.study.sizes import Machine, base_config
 
 _FLAGS = {"num_threads": "threads", "memory_limit_bytes": "memory-limit"}
 """Flags that are not called like their setting."""
 
 
-def base_settings(machine: Machine, arch: str, asked: Mapping[str, Any]) -> RunConfig:
+def base_settings(
+    machine: Machine,
+    arch: str,
+    asked: TrainingSettings,
+    declared: Sequence[Setting] = (),
+    *,
+    seed: int = 0,
+) -> RunConfig:
     """Return the settings that every process of a workload starts from: the machine's, then those asked for.
 
     Args:
-        asked: RunConfig fields by name.
+        declared: the workload's own settings.
 
     Raises:
-        UsageError: a flag has a value that no training can have.
+        UsageError: a flag has a value that no training can have, or sets what the workload does not have.
     """
-    settings = {**asked, "cache_dir": str(cache_dir())}
-    if settings.get("memory_limit_bytes") is not None:
-        # kept memory fragments: 900 samples fit into a limit one time, and 780 did not the next
-        settings["malloc"] = "default"
+    base = base_config(machine, arch, declared)
+    own = _own_settings(arch, asked.workload, declared)
+    settings = asked.of_config()
     if "batch_size" in settings:
         settings["lr_batch_size"] = settings["batch_size"]
-    unknown = settings.keys() - {f.name for f in fields(RunConfig)}
-    assert not unknown, f"no such settings: {unknown}"
+    if asked.largest_batch or asked.memory_limit_bytes is not None:
+        # kept memory fragments: 900 samples fit into a limit one time, and 780 did not the next
+        settings["malloc"] = "default"
     try:
-        return replace(base_config(machine, arch), **settings)
+        return replace(
+            base,
+            **settings,
+            seed=seed,
+            cache_dir=str(cache_dir()),
+            workload={**base.workload, **own},
+            workload_chosen=tuple(dict.fromkeys((*base.workload_chosen, *own))),
+        )
+    except BadValue as error:
+        flag = _FLAGS.get(error.field, error.field.replace("_", "-"))
+        raise UsageError(error.problem, field=f"--{flag}") from error
+
+
+def _own_settings(
+    arch: str, asked: Mapping[str, str], declared: Sequence[Setting]
+) -> dict[str, Value]:
+    by_name = {setting.name: setting for setting in declared}
+    found: dict[str, Value] = {}
+    for name, text in asked.items():
+        if name not in by_name:
+            raise unknown(arch, name, by_name)
+        found[name] = parsed(name, text, by_name[name].default)
+        _check(by_name[name], found[name], arch)
+    return found
+
+
+def refuse_out_of_bounds(
+    planned: Iterable[RowPlan], declared: Mapping[str, Sequence[Setting]]
+) -> None:
+    """Refuse rows that give a setting of their workload's own a value that it cannot have.
+
+    Args:
+        declared: the workloads' own settings, by workload.
+
+    Raises:
+        UsageError: the first such row.
+    """
+    for row in planned:
+        for setting in declared.get(row.arch, ()):
+            _check(setting, row.config.workload[setting.name], row.key)
+
+
+def _check(setting: Setting, value: Value, where: str) -> None:
+    try:
+        setting.check(value)
     except ValueError as error:
-        name, _, rest = str(error).partition(" ")
-        flag = _FLAGS.get(name, name.replace("_", "-"))
-        raise UsageError(f"--{flag} {rest}") from error
+        raise UsageError(f"{where}: {error}", hint=f"{setting.name}: {setting.doc}") from error
 
 
 def sized(base: RunConfig, dataset_length: int | None, asked: int | None) -> RunConfig:
@@ -55,12 +105,14 @@ def sized(base: RunConfig, dataset_length: int | None, asked: int | None) -> Run
     if dataset_length is not None:
         if asked is not None and asked > dataset_length:
             raise UsageError(
-                f"--num-samples {asked} is more than the {dataset_length} of {base.arch}'s dataset"
+                f"{asked} is more than the {dataset_length} of {base.arch}'s dataset",
+                field="--num-samples",
             )
         base = replace(base, num_samples=asked or dataset_length)
     if base.steps_per_epoch < 1:
         raise UsageError(
-            f"--batch-size {base.batch_size} is more than the {base.num_samples} samples of an epoch",
+            f"{base.batch_size} is more than the {base.num_samples} samples of an epoch",
+            field="--batch-size",
             hint="use a smaller batch, or --num-samples",
         )
     return base

@@ -1,11 +1,13 @@
-"""The default size of the built-in workloads on this machine: quick on two cores, no toy on a GPU."""
+"""The default size of a training on this machine: quick on two cores, no toy on a GPU."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from perfkit.config import RunConfig
+from perfkit.settings import Setting, Value
 
 GPU_BYTES_PER_SAMPLE = 48 * 2**20
 """Activations of the default ConvNeXt at 128 pixels in FP32 are some 24 MiB a sample; twice that with
@@ -13,6 +15,8 @@ gradients and workspaces."""
 SEATS = 4
 """Processes that may live on the device at once."""
 MOST_WORKERS = 16
+_ON_A_GPU: dict[str, Value] = {"image_size": 128, "eval_samples": 2048}
+"""Settings of workloads that have them, on a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +26,8 @@ class Machine:
     device: str
     cores: int
     device_memory_bytes: int | None = None
+    num_threads: int | None = None
+    """What torch takes by itself; None where it does not say."""
 
     @classmethod
     def of(cls, device: str, environment: dict[str, Any]) -> Machine:
@@ -30,23 +36,35 @@ class Machine:
             device=device,
             cores=int(environment.get("cores_usable") or 1),
             device_memory_bytes=environment.get("device_memory_bytes"),
+            num_threads=environment.get("num_threads"),
         )
 
 
-def base_config(machine: Machine, arch: str) -> RunConfig:
-    """Return the base settings for a machine; the flags then override them."""
-    config = RunConfig(arch=arch, devices=(machine.device,))
+def base_config(machine: Machine, arch: str, declared: Sequence[Setting] = ()) -> RunConfig:
+    """Return the base settings for a machine; the flags then override them.
+
+    Args:
+        declared: the workload's own settings.
+    """
+    own = {setting.name: setting.default for setting in declared}
+    untrained = tuple(setting.name for setting in declared if not setting.changes_training)
+    config = RunConfig(
+        arch=arch, devices=(machine.device,), workload=own, workload_untrained=untrained
+    )
     if machine.device.startswith("cuda"):
+        chosen = {name: value for name, value in _ON_A_GPU.items() if name in own}
         batch = gpu_batch(machine.device_memory_bytes)
         return replace(
             config,
-            image_size=128,
             batch_size=batch,
             lr_batch_size=batch,
             num_samples=32768,
-            eval_samples=2048,
             num_workers=max(1, min(MOST_WORKERS, machine.cores - 1)),
             pin_memory=True,
+            workload={**own, **chosen},
+            workload_chosen=tuple(chosen),
+            # a script of one's own leaves them at torch's default, which knows nothing of a group's limit
+            num_threads=max(1, min(machine.num_threads or machine.cores, machine.cores)),
         )
     # training and loading share the cores: without room for both every figure would be contention
     workers = 1 if machine.cores < 4 else min(4, machine.cores // 4)
@@ -61,9 +79,11 @@ def base_config(machine: Machine, arch: str) -> RunConfig:
 
 def chosen(machine: Machine, config: RunConfig) -> str:
     """Say in one sentence what was chosen, and for what."""
+    side = config.count_of("image_size")
+    images = f"{side}-pixel images, " if side else ""
     where = "a GPU" if machine.device.startswith("cuda") else f"{machine.cores} cores"
     return (
-        f"sized for {where}: {config.image_size}-pixel images, batch {config.batch_size},"
+        f"sized for {where}: {images}batch {config.batch_size},"
         f" {config.num_samples} samples an epoch, {config.num_workers} loader"
         f" worker{'' if config.num_workers == 1 else 's'}, {config.num_threads} torch"
         f" thread{'' if config.num_threads == 1 else 's'}"

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from perfkit.codec import from_json, to_json
-from perfkit.config import RunConfig
 from perfkit.engine.events import Event
-from perfkit.engine.helpers import Data, prepare, survey
+from perfkit.engine.questions import prepare, survey
 from perfkit.errors import DamagedFile, UsageError
 from perfkit.runfolder import StudyFolder, read_json, write_json
+from perfkit.settings import Setting
 from perfkit.study.frame import Frame
+from perfkit.study.layout import Layout
+from perfkit.study.request import StudyRequest
+from perfkit.study.search import search
 from perfkit.study.session import Answer, Plan
-from perfkit.study.sizes import Machine
+from perfkit.study.sizes import Machine, chosen
 
 RESERVE_S = 4.0
 """Part of the budget that is kept for ending processes and writing the answer."""
+LEAST_TIMEOUT_S = 300.0
+"""A process is given at least this long, unless `--timeout` says otherwise."""
 ENVIRONMENT_KEYS = (
     "perfkit", "python", "torch", "torch_cuda", "device_name", "device_uuid", "cpu_model", "cores_usable",
 )  # fmt: skip
@@ -27,6 +32,8 @@ ENVIRONMENT_KEYS = (
 FIRST_KIND = "bench"
 """What a stored study is that does not say: the first command's, which did not yet."""
 P = TypeVar("P")
+Declared = Mapping[str, Sequence[Setting]]
+"""The settings of each workload's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +46,10 @@ class Prepared:
     plan: Plan
     answer: Answer
     frame: Frame
+    search_s: float = 0.0
+    """What was spent on finding the largest batch, which is no part of the budget."""
+    resumed: bool = False
+    """Whether an earlier command began it."""
 
     @property
     def go_on(self) -> str:
@@ -46,25 +57,66 @@ class Prepared:
         return resume_command(self.kind, self.folder.path)
 
 
-def look(device: str | None) -> tuple[Machine, dict[str, Any]]:
-    """Return the machine that a study runs on, and its environment.
+def look(device: str | None, archs: Sequence[str]) -> tuple[Machine, dict[str, Any], Declared]:
+    """Return the machine that a study runs on, its environment, and what its workloads declare.
 
     Args:
         device: as the user wrote it, or None for the best there is.
+        archs: the workloads that there may be rows of.
 
     Raises:
-        UsageError: there is no such device.
+        UsageError: there is no such device or workload.
     """
-    surveyed = survey(device)
+    surveyed = survey(device, archs)
     environment = surveyed["environment"]
-    return Machine.of(surveyed["device"], environment), environment
+    return Machine.of(surveyed["device"], environment), environment, surveyed["settings"]
 
 
-def make_data(
-    bases: Sequence[RunConfig], emit: Callable[[Event], None], *, timeout_s: float
-) -> list[Data]:
-    """Make the data of each workload where it is not there yet; see `perfkit.engine.helpers.prepare`."""
-    return [prepare(base, emit, timeout_s=timeout_s) for base in bases]
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What a study stands on before anything is timed."""
+
+    folder: StudyFolder
+    layout: Layout
+    """For the data that there is, and the batch that was found."""
+    sizes: str
+    """What was chosen for this machine, in words."""
+    search_s: float = 0.0
+    """What the search for the largest batch took."""
+    memory_filled: bool = False
+    """Whether a larger batch than that did not fit."""
+
+
+def make_ground(
+    kind: str,
+    layout: Layout,
+    request: StudyRequest,
+    machine: Machine,
+    emit: Callable[[Event], None],
+) -> Ground:
+    """Make the data where it is not there yet, and the study folder; find the largest batch if asked to.
+
+    Raises:
+        UsageError: the data cannot be had, a batch is more than an epoch of it, or no batch fits.
+        PerfkitError: the data cannot be made.
+    """
+    asked, timeout_s = request.settings, request.timeout_s or LEAST_TIMEOUT_S
+    data = [prepare(base, emit, timeout_s=timeout_s) for base in layout.bases]
+    layout = layout.of_lengths([one.num_samples for one in data], asked.num_samples)
+    folder = StudyFolder.create(kind)
+    sizes = chosen(machine, layout.bases[0])
+    if data[0].path:
+        sizes += f"; data in {at_home(data[0].path)}"
+    if not asked.largest_batch:
+        return Ground(folder=folder, layout=layout, sizes=sizes)
+    found = search(folder, layout.bases[0], emit, timeout_s=timeout_s)
+    return Ground(
+        folder=folder,
+        layout=layout.with_batch(found.batch_size),
+        sizes=f"{sizes}; {found.sentence()}",
+        search_s=found.took_s,
+        memory_filled=found.too_large is not None,
+    )
 
 
 def store(kind: str, folder: StudyFolder, plan: Any, frame: Frame) -> None:
@@ -79,20 +131,21 @@ def store(kind: str, folder: StudyFolder, plan: Any, frame: Frame) -> None:
 
 
 def reopen(
-    kind: str, name: str, plan_type: type[P], budget_s: float | None
+    kind: str, request: StudyRequest, name: str, plan_type: type[P]
 ) -> tuple[StudyFolder, P, Frame]:
     """Open a study that was interrupted, of this version or of an earlier one.
 
     Args:
         kind: the command that wants to go on with it.
+        request: what was asked of that; a time budget takes the place of the stored one.
         name: its folder, a file in it, or `latest`.
         plan_type: what its plan is.
-        budget_s: a time budget that takes the place of the stored one; None keeps it.
 
     Raises:
-        UsageError: there is none, it is another command's, it cannot be read, or the machine or the
-            software is not the one it was begun on.
+        UsageError: there is none, it is another command's, it cannot be read, the machine or the software is
+            not the one it was begun on, or something was asked for that it has settled.
     """
+    request.refuse_beside_resume()
     folder = StudyFolder.find(name)
     path = folder.path / "study.json"
     if not path.exists():
@@ -110,8 +163,8 @@ def reopen(
     except DamagedFile as error:
         raise DamagedFile(f"{path}: {error.message}") from error
     _refuse_another(folder, frame, survey(frame.base.device)["environment"], kind)
-    if budget_s is not None:
-        frame = replace(frame, budget_s=budget_s - RESERVE_S)
+    if request.budget_s is not None:
+        frame = replace(frame, budget_s=request.budget_s)
     return folder, plan, frame
 
 

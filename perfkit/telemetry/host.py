@@ -128,10 +128,10 @@ def own_cpu_s(before: HostSnapshot, after: HostSnapshot) -> float | None:
     for old in before.processes.values():
         if old.pid in survivors:
             continue
-        heir = old
-        while heir.pid not in survivors and heir.parent in before.processes:
-            heir = before.processes[heir.parent]
-        counted[heir.pid] = counted.get(heir.pid, 0.0) + old.own_s + old.children_s
+        ancestor = old
+        while ancestor.pid not in survivors and ancestor.parent in before.processes:
+            ancestor = before.processes[ancestor.parent]
+        counted[ancestor.pid] = counted.get(ancestor.pid, 0.0) + old.own_s + old.children_s
     spent = 0.0
     for new in after.processes.values():
         if new.pid in survivors:

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from perfkit.telemetry.reading import Problem, Reading
@@ -146,6 +147,37 @@ class Gpu:
         for name, counters in SLOWED.items():
             self._read_slowed(name, counters, reading)
         return reading
+
+    def idle(self) -> bool | None:
+        """Whether the clock is as it is because there is nothing to do; None where that is not told."""
+        try:
+            reasons = self._nvml.nvmlDeviceGetCurrentClocksEventReasons(self._handle)
+            return bool(reasons & self._nvml.nvmlClocksEventReasonGpuIdle)
+        except Exception:
+            return None
+
+    def last_use_us(self) -> int:
+        """The time stamp of the newest sample of what processes used, microseconds since 1970."""
+        stamps = [sample.timeStamp for sample in self._process_samples(0)]
+        return max(stamps, default=int(time.time() * 1e6))
+
+    def used_since(self, seen_us: int) -> dict[int, float]:
+        """Return, by process id, the part of the time since that time stamp in which its kernels ran.
+
+        NVML has samples, each over 1/6 to 1 s, of processes that used anything in it; their mean is taken.
+        Empty where it does not tell.
+        """
+        samples = [one for one in self._process_samples(seen_us) if one.timeStamp > seen_us]
+        each: dict[int, list[float]] = {}
+        for one in samples:
+            each.setdefault(int(one.pid), []).append(0.01 * one.smUtil)
+        return {pid: fmean(shares) for pid, shares in each.items()}
+
+    def _process_samples(self, seen_us: int) -> list[Any]:
+        try:
+            return list(self._nvml.nvmlDeviceGetProcessUtilization(self._handle, seen_us))
+        except Exception:
+            return []
 
     def _read_slowed(self, name: str, counters: tuple[str, ...], reading: Reading) -> None:
         """Read the part of the time since the last reading that the driver held the clock down."""

@@ -10,6 +10,8 @@ import os
 import sys
 from dataclasses import dataclass
 
+from perfkit import limits
+
 ROOT = "/proc"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
@@ -100,10 +102,15 @@ def pids(root: str = ROOT) -> list[int]:
 
 
 def memory_available_bytes(root: str = ROOT) -> int | None:
-    """Return what could be allocated without swapping (the kernel's estimate), machine-wide; None unknown."""
+    """Return what could be allocated without swapping; None unknown.
+
+    The kernel's estimate for the machine, or what our control group may still take, if that is less.
+    """
     for line in _lines(f"{root}/meminfo"):
         if line.startswith(b"MemAvailable:"):
-            return int(line.split()[1]) * 1024
+            machine = int(line.split()[1]) * 1024
+            of_group = limits.group_free_bytes()
+            return machine if of_group is None else min(machine, of_group)
     return None
 
 

@@ -10,6 +10,7 @@ REASONS = {
     "no_driver": "no working NVIDIA driver was found",
     "no_data": "nothing was measured in this time",
     "gpu_lost": "the GPU fell off the bus or needs a reset",
+    "window_too_short": "what was timed is shorter than the time that this value looks back over",
     "error": "reading it failed",
     "no_memory": "there was no memory left for it",
     "not_on_this_os": "only Linux tells this",

@@ -32,7 +32,7 @@ from typing import Any
 
 from perfkit import __version__
 from perfkit.errors import EXIT_FAILED, EXIT_OK
-from perfkit.runfolder import JsonLines
+from perfkit.jsonlines import JsonLines
 from perfkit.telemetry import proc
 from perfkit.telemetry.nvml import Gpu, Nvml
 from perfkit.telemetry.proc import CpuTimes

@@ -9,15 +9,20 @@ from statistics import fmean
 from typing import Any
 
 from perfkit.errors import DamagedFile, LaterVersion
-from perfkit.runfolder import JsonLines
+from perfkit.jsonlines import JsonLines
 from perfkit.telemetry import nvml, sampler
 
 NAMES = (*sampler.HOST_NAMES, *nvml.NAMES)
 """Every value that samples may have."""
+LOOKS_BACK_NS = {"gpu_util_share": 1_000_000_000, "power_watts": 1_000_000_000}
+"""How far back a value looks at most. NVML: utilisation is of the driver's last period, 1/6 to 1 s
+(nvml.h, nvmlUtilization_t); power is averaged over a second since Ampere (nvmlDeviceGetPowerUsage)."""
+TOO_SHORT = "window_too_short"
+"""Reason code: no window is as long as the value looks back."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Averages:
+class WindowMeans:
     """Means of the samples that fell into the windows; a None has its reason code under the same name."""
 
     values: dict[str, float | None]
@@ -27,19 +32,19 @@ class Averages:
 
 
 def average(
-    samples_path: Path,
+    samples_paths: Sequence[Path],
     windows: Sequence[tuple[int, int]],
     *,
     gpu_uuid: str | None = None,
-) -> Averages:
+) -> WindowMeans:
     """Average what was sampled within the windows.
 
-    A sample counts when it was read wholly inside a window. The values look back a little: NVML's
-    utilisation up to a second, the CPU's busy share to the sample before. Over windows shorter than
-    that they say something of the time before, too.
+    A sample counts when it was read wholly inside a window. What looks back further than the sample before
+    (`LOOKS_BACK_NS`) counts only from so long after a window's begin on: until then it says something of the
+    time before. The CPU's busy share and the shares of slowdowns look back to the sample before.
 
     Args:
-        samples_path: a file of the sampler; a missing one has no samples.
+        samples_paths: files of the sampler; a missing one has no samples.
         windows: (start, end) pairs of `perf_counter_ns`, ends included.
         gpu_uuid: the one GPU to average, with its prefix or without; None takes the mean of all.
 
@@ -50,28 +55,38 @@ def average(
     found: dict[str, list[float]] = {name: [] for name in NAMES}
     reasons: dict[str, str] = {}
     count = 0
-    for item in JsonLines(samples_path).read():
-        try:
-            if "format" in item:
-                reasons |= _reasons_of_head(item, samples_path)
-                continue
-            if not any(start <= item["t_ns"] and item["t_end_ns"] <= end for start, end in windows):
-                continue
-            count += 1
-            for name, value, reason in _values(item, gpu_uuid):
-                if value is not None:
-                    found[name].append(value)
-                elif reason is not None:
-                    reasons[name] = reason
-        except (AttributeError, KeyError, TypeError) as error:
-            raise DamagedFile(
-                f"{samples_path} holds a line that is no sample: {error!r}"
-            ) from error
+    for path in samples_paths:
+        for item in JsonLines(path).read():
+            try:
+                if "format" in item:
+                    reasons |= _reasons_of_head(item, path)
+                    continue
+                since_ns = _inside_ns(item, windows)
+                if since_ns is None:
+                    continue
+                count += 1
+                for name, value, reason in _values(item, gpu_uuid):
+                    if reason is not None:
+                        reasons[name] = reason
+                    if value is not None and since_ns < LOOKS_BACK_NS.get(name, 0):
+                        reasons[name] = TOO_SHORT
+                    elif value is not None:
+                        found[name].append(value)
+            except (AttributeError, KeyError, TypeError) as error:
+                raise DamagedFile(f"{path} holds a line that is no sample: {error!r}") from error
     means = {name: fmean(values) if values else None for name, values in found.items()}
-    return Averages(
+    return WindowMeans(
         values=means,
         unavailable={n: reasons.get(n, "no_data") for n, mean in means.items() if mean is None},
         samples=count,
+    )
+
+
+def _inside_ns(item: dict[str, Any], windows: Sequence[tuple[int, int]]) -> int | None:
+    """Return how long after a window's begin a sample was read; None where that was in no window."""
+    t_ns, end_ns = item["t_ns"], item["t_end_ns"]
+    return max(
+        (t_ns - start for start, end in windows if start <= t_ns and end_ns <= end), default=None
     )
 
 

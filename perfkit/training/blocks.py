@@ -70,7 +70,8 @@ class ArmBlocks:
         run_in = self._capacity + 2
         start_ns, end_ns = loop.run(source, run_in)
         step_s = self._step_s.get(id(source), (end_ns - start_ns) * 1e-9 / run_in)
-        steps = max(LEAST_STEPS, math.ceil(seconds / max(step_s, 1e-6)))
+        wanted = max(LEAST_STEPS, math.ceil(seconds / max(step_s, 1e-6)))
+        steps = loop.training.config.whole_updates(wanted)
         before = self._spent(source)
         block = loop.block(number, source, steps, extensions=0)
         after = self._spent(source)

@@ -15,6 +15,7 @@ from perfkit.stats import LEAST_STEPS
 from perfkit.training import arms, losses
 from perfkit.training.blocks import ArmBlocks, cpu_s_of, loader_alone
 from perfkit.training.edges import Edges
+from perfkit.training.loading import make_loader, make_order
 from perfkit.training.loop import Loop
 from perfkit.training.parts import Parts
 from perfkit.training.probe import ceilings, flops, memory, peaks, worker
@@ -28,7 +29,7 @@ from perfkit.training.probe.device import (
 from perfkit.training.probe.recorder import Recorder
 from perfkit.training.probe.steps import marking_period
 from perfkit.training.profiling import Profiling
-from perfkit.training.setup import BatchOrder, Training, make_loader
+from perfkit.training.setup import Training
 
 
 class Commands:
@@ -44,7 +45,7 @@ class Commands:
         self.recorder = Recorder(rank.steps, device=device)
         self.loop = Loop(self.training, self.recorder, rank.steps)
         self._worker_records = worker.install(rank.loader)
-        self._order = BatchOrder(self.config)
+        self._order = make_order(self.config, self.training.workload)
         loader = make_loader(self.config, self.training.workload, self._order)
         self._arms = arms.make(loader, rank.loader)
         self._arm_blocks = ArmBlocks(self.loop, self._real, self.config.queue_capacity)
@@ -97,7 +98,8 @@ class Commands:
         cold = memory.device_memory(self.training.device).values
         memory.reset_peaks(self.training.device)
         return {
-            "startup_s": {
+            "startup_s": self.training.startup_s
+            | {
                 "worker_start": worker_start_s,
                 "first_batch": first_batch_s,
                 "first_step": first_step_s,
@@ -144,7 +146,7 @@ class Commands:
         own_ns, steps_before = self.recorder.own_ns, self.recorder.steps
         of_arm: dict[str, Any] = {}
         if seconds is None:
-            result = self.loop.block(block, source, steps or LEAST_STEPS)
+            result = self.loop.block(block, source, steps or self.config.whole_updates(LEAST_STEPS))
         else:
             found = self._arm_blocks.time(block, source, seconds)
             result = found.block
@@ -172,10 +174,10 @@ class Commands:
         if self.recorder.failure is not None:
             raise self.recorder.failure
 
-    def do_edges(self) -> dict[str, Any]:
+    def do_edges(self, repeat_s: float | None = None) -> dict[str, Any]:
         """Time the edges of an epoch, then read the peaks of memory; each can be lost alone."""
         parts = Parts()
-        found = self._edges.measure(parts)
+        found = self._edges.measure(parts, repeat_s)
         used = parts.measure("memory", self._memory)
         values, missing = used or ({}, {})
         answer = parts.answer()
@@ -217,7 +219,7 @@ class Commands:
             perturbations: relative sizes at which FP32's arithmetic is perturbed, to see its losses spread.
         """
         training = self.training
-        dtype = training.autocast_dtype or torch.float32
+        dtype = training.autocast_dtype or ceilings.dtype_of(training.model)
         parts = Parts()
         # before the losses, which leave the model without its dropout
         flops_per_sample = parts.measure(
@@ -272,4 +274,5 @@ class Commands:
         if dtype == torch.float32:
             matmul = effective_precision(self.training.device.type).get("matmul_precision")
             return "tf32" if matmul == "tf32" else "fp32"
-        return {torch.float16: "fp16", torch.bfloat16: "bf16"}[dtype]
+        # of any other nothing is published
+        return {torch.float16: "fp16", torch.bfloat16: "bf16"}.get(dtype, str(dtype))

@@ -21,19 +21,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from perfkit.records import EVALUATION, PERIODIC
 from perfkit.training.arms import Real
+from perfkit.training.loading import BatchOrder, epoch_loader, is_stream, make_loader, partial_batch
 from perfkit.training.loop import Loop
 from perfkit.training.parts import Parts
 from perfkit.training.probe.device import synchronize
-from perfkit.training.setup import (
-    BatchOrder,
-    ShuffledEpoch,
-    Training,
-    make_loader,
-    partial_batch,
-)
+from perfkit.training.setup import Training
 
 TWICE_S = 20.0
 """An evaluation that is longer than this is not run twice to tell its set-up from the rest."""
+PARTS_OF_A_STREAM = "each worker's part of a stream ends in a partial batch of its own"
+"""Why the partial batch of an epoch is not known there: the dataset decides how large the parts are."""
 PASS_STEPS = (4, 24)
 """Fewest and most steps of the passes that price the start of an epoch."""
 
@@ -78,8 +75,12 @@ class Edges:
         self._order = order
         self._folder = folder
 
-    def measure(self, parts: Parts) -> dict[str, Any]:
+    def measure(self, parts: Parts, repeat_s: float | None = None) -> dict[str, Any]:
         """Time every edge once; what is lost is noted in `parts` and left out.
+
+        Args:
+            repeat_s: what a second evaluation may take; one that took longer is not run again, and has
+                `evaluation_repeat` among what is unavailable. None: as long as `TWICE_S`.
 
         Returns:
             `epoch_start` and `pass_steps` (the pass's wall seconds and how many steps it held),
@@ -89,8 +90,11 @@ class Edges:
         """
         workload = self._training.workload
         found: dict[str, Any] = parts.measure("epoch_start", self._pass, self.recover) or {}
-        samples = partial_batch(self._training.config, workload)
-        if samples:
+        config = self._training.config
+        samples = partial_batch(config, workload)
+        if samples and is_stream(workload) and config.num_workers > 1:
+            parts.missing("partial_batch", "not_supported", PARTS_OF_A_STREAM)
+        elif samples:
             once = partial(self._partial_batch, samples)
             wall_s = parts.measure("partial_batch", once, self.recover)
             if wall_s is not None:
@@ -104,10 +108,14 @@ class Edges:
         set_up: dict[str, float] = {}
         if workload.evaluate is not None:
             timed = parts.measure(
-                "evaluation", partial(self._evaluation, workload.evaluate, context), self.recover
+                "evaluation",
+                partial(self._evaluation, workload.evaluate, context, repeat_s),
+                self.recover,
             )
             if timed is not None:
-                found["evaluation"], set_up["evaluation"] = timed
+                found["evaluation"], set_up["evaluation"], repeats = timed
+                if not repeats and repeat_s is not None:
+                    parts.missing("evaluation_repeat", "no_time")
         found["periodic"] = {}
         for task in workload.periodic:
             if not task.every:
@@ -125,21 +133,13 @@ class Edges:
     def real_epoch(self) -> float:
         """Time one epoch as a plain script runs it, evaluation included, periodic work not; seconds.
 
-        With a DataLoader of its own that shuffles and keeps the partial batch, unless the workload drops
-        it, and without the recorder: an independent witness for the forecast. Workers that persist are
-        started before, as in every epoch but the first.
+        With a DataLoader of its own (`perfkit.training.loading.epoch_loader`) and without the recorder: an
+        independent witness for the forecast.
         """
         self.rest()
         loop, training = self._loop, self._training
-        config, workload = training.config, training.workload
-        order = ShuffledEpoch(config, drop_last=workload.drop_last)
-        loader = make_loader(config, workload, order)
-        if loader.persistent_workers:
-            # to its end: what a pass leaves unfetched has to be made before the next can begin
-            order.batches = 1
-            for _ in loader:
-                pass
-            order.batches = None
+        workload = training.workload
+        loader = epoch_loader(training.config, workload)
         context = EpochContext(training, self._folder)
 
         def epoch() -> None:
@@ -179,7 +179,8 @@ class Edges:
         fewest, most = PASS_STEPS
         config = self._training.config
         steps = min(max(fewest, config.queue_capacity + 2), most)
-        steps = min(steps, max(1, config.steps_per_epoch))
+        # as many updates for so many steps as in a block
+        steps = config.whole_updates(min(steps, max(1, config.steps_per_epoch)))
         with self._order.limited(steps):
             self._real.start()
             self._loop.run(self._real, steps)
@@ -223,11 +224,14 @@ class Edges:
 
         return recorded
 
-    def _evaluation(self, evaluate: Callable[[Any], Any], context: Any) -> tuple[float, float]:
+    def _evaluation(
+        self, evaluate: Callable[[Any], Any], context: Any, repeat_s: float | None
+    ) -> tuple[float, float, bool]:
         run = self._as(EVALUATION, partial(evaluate, context))
-        wall_s, results, first_s = _twice(self._training.device, run)
+        most_s = TWICE_S if repeat_s is None else min(TWICE_S, repeat_s)
+        wall_s, results, first_s = _twice(self._training.device, run, most_s)
         context.results = dict(results or {})
-        return wall_s, first_s - wall_s
+        return wall_s, first_s - wall_s, first_s <= most_s
 
 
 def _end_pass(real: Real) -> None:
@@ -239,15 +243,17 @@ def _end_pass(real: Real) -> None:
     raise AssertionError("the pass was longer than its batches")
 
 
-def _twice(device: torch.device, call: Callable[[], Any]) -> tuple[float, Any, float]:
+def _twice(
+    device: torch.device, call: Callable[[], Any], most_s: float = TWICE_S
+) -> tuple[float, Any, float]:
     """Time a call that may set something up when it is first made: imports, kernels, caches.
 
     Returns:
         Seconds of the second call, its result, seconds of the first. A call that takes longer than
-        `TWICE_S` is made once, and counts as it is.
+        `most_s` is made once, and counts as it is.
     """
     first_s, result = _timed(device, call)
-    if first_s > TWICE_S:
+    if first_s > most_s:
         return first_s, result, first_s
     wall_s, result = _timed(device, call)
     return wall_s, result, first_s

@@ -16,10 +16,12 @@ from perfkit.records import BACKWARD, FORWARD, H2D, OPTIMIZER, STEPS
 from perfkit.stats import halves_agree
 from perfkit.training.arms import Source
 from perfkit.training.failures import BadLoss
+from perfkit.training.loading import samples_of_step
+from perfkit.training.probe import worker
 from perfkit.training.probe.device import synchronize
 from perfkit.training.probe.memory import device_memory
 from perfkit.training.probe.recorder import Recorder
-from perfkit.training.setup import Training, samples_of_step
+from perfkit.training.setup import Training
 
 EXTENSIONS = 2
 """How often a block that is not steady is run again before it is flagged."""
@@ -69,8 +71,12 @@ class Loop:
         self.train_on(batch, recorder)
 
     def train_on(self, batch: Any, recorder: Recorder | None = None) -> torch.Tensor:
-        """Forward, backward and update on one batch on the device; returns the loss, still there."""
-        training = self.training
+        """Forward, backward and update on one batch on the device; returns the loss, still there.
+
+        Under `accumulate` so many batches make one update, by the mean of their gradients; those that wait
+        for one when an epoch ends go on into the next.
+        """
+        training, accumulate = self.training, self.training.config.accumulate
         if recorder is not None:
             recorder.enter(FORWARD)
         with training.autocast():
@@ -79,23 +85,30 @@ class Loop:
             recorder.leave(FORWARD)
             recorder.enter(BACKWARD)
         scaler = training.scaler
-        (loss if scaler is None else scaler.scale(loss)).backward()
+        part = loss if accumulate == 1 else loss / accumulate
+        (part if scaler is None else scaler.scale(part)).backward()
         if recorder is not None:
             recorder.leave(BACKWARD)
             recorder.enter(OPTIMIZER)
-        for optimizer in training.optimizers:
+        training.accumulated += 1
+        if training.accumulated == accumulate:
+            self._update()
+        if recorder is not None:
+            recorder.leave(OPTIMIZER)
+        self._loss = loss.detach()
+        return self._loss
+
+    def _update(self) -> None:
+        """Every optimizer's step, with the gradients that there are."""
+        scaler = self.training.scaler
+        for optimizer in self.training.optimizers:
             if scaler is None:
                 optimizer.step()
             else:
                 scaler.step(optimizer)
         if scaler is not None:
             scaler.update()
-        for optimizer in training.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        if recorder is not None:
-            recorder.leave(OPTIMIZER)
-        self._loss = loss.detach()
-        return self._loss
+        self.training.forget_gradients()
 
     def run(self, source: Source, steps: int) -> tuple[int, int]:
         """Run steps with the device synchronised once before and once after, and never between.
@@ -111,6 +124,7 @@ class Loop:
         synchronize(self.training.device)
         end_ns = time.perf_counter_ns()
         self.recorder.drain()
+        worker.write()
         return start_ns, end_ns
 
     def block(self, number: int, source: Source, steps: int, extensions: int = EXTENSIONS) -> Block:

@@ -22,9 +22,11 @@ from torch import nn
 from perfkit.training import lazy, perturbing
 from perfkit.training.batches import copied
 from perfkit.training.failures import BadLoss
+from perfkit.training.loading import fixed_batches, is_stream, length_of, samples_of_step
 from perfkit.training.loop import Loop
 from perfkit.training.probe.flops import never_compiled
-from perfkit.training.setup import Training, fixed_batches, make_workload, samples_of_step
+from perfkit.training.setup import Training, make_workload
+from perfkit.training.workload import Workload
 
 STEPS = 6
 FIXED_BATCHES = 2
@@ -73,7 +75,10 @@ def _begin(training: Training, seed: int) -> list[Any]:
     """Give the training fresh weights and optimizers; return the fixed batches, not yet moved."""
     _seed(seed)
     fresh = make_workload(replace(training.config, seed=seed))
-    batches = _batches(training, seed)
+    # a stream made anew has nothing behind it, whatever the training has taken of its own
+    workload = fresh if is_stream(fresh) else training.workload
+    _seed(seed)
+    batches = _batches(workload, samples_of_step(training.config))
     if lazy.is_lazy_model(fresh.model):
         # where the training's own was initialised: elsewhere other numbers are drawn
         fresh.model.to(training.device).train()
@@ -99,20 +104,21 @@ def _loss_of_update(loop: Loop, batch: Any) -> float:
     training, scaler = loop.training, loop.training.scaler
     for _ in range(MOST_SKIPS):
         scale = None if scaler is None else scaler.get_scale()
-        # a copy each time: some loops change their batches
-        value = float(loop.train_on(training.to_device(copied(batch))))
+        # the mean over one batch again and again is that batch's: the losses are those without accumulation
+        for _ in range(training.config.accumulate):
+            # a copy each time: some loops change their batches
+            value = float(loop.train_on(training.to_device(copied(batch))))
         if scaler is None or scaler.get_scale() >= scale:
             break
     return value
 
 
-def _batches(training: Training, seed: int) -> list[Any]:
-    _seed(seed)
-    workload = training.workload
-    length: int = len(workload.dataset)  # type: ignore[arg-type]
+def _batches(workload: Workload, size: int) -> list[Any]:
+    if is_stream(workload):
+        return fixed_batches(workload, [[0] * size] * FIXED_BATCHES)
+    length = length_of(workload)
     # mixed, because data often lies class by class; the same for every seed and row
     order = torch.randperm(length, generator=torch.Generator().manual_seed(0)).tolist()
-    size = samples_of_step(training.config)
     return fixed_batches(
         workload,
         [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ def as_tuple(made: Any) -> tuple[Any, ...]:
     """Return what a workload's `optimizer` gave, one optimizer or several, as a tuple.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is neither, or an optimizer that cannot step without a closure.
     """
     several = tuple(made) if isinstance(made, (list, tuple)) else (made,)
     for one in several:
@@ -25,9 +26,25 @@ def as_tuple(made: Any) -> tuple[Any, ...]:
                 f"the workload's optimizer gave a {type(one).__name__}, which is no optimizer",
                 hint="it should return a torch.optim.Optimizer, or a list of them",
             )
+        if _wants_a_closure(one):
+            raise UsageError(
+                f"{type(one).__name__} computes the loss again and again within one step, by a closure;"
+                " perfkit's loop computes it once, and would time another training",
+                hint="perfkit run -- python YOUR_SCRIPT.py measures it in your own loop",
+            )
     if not several:
         raise UsageError("the workload's optimizer gave an empty list")
     return several
+
+
+def _wants_a_closure(optimizer: Any) -> bool:
+    """Whether its step cannot be called without one, as L-BFGS's."""
+    try:
+        parameters = inspect.signature(optimizer.step).parameters
+    except (TypeError, ValueError):
+        return False
+    closure = parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 class Beginning:

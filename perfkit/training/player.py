@@ -8,7 +8,7 @@ folder. The first failure ends the process: its status and message are the last 
     warm_up  {seconds}               first batch, first step, then steps until caches have settled
     block    {block, arm, steps}     one timed stretch of steps; beside other arms {block, arm, seconds}
     load     {seconds}               the loader alone
-    edges    {}                      what an epoch has besides its steps; memory at the end of it
+    edges    {repeat_s}              what an epoch has besides its steps; memory at the end of it
     epoch    {}                      one real epoch, timed
     try      {steps}                 a few steps: do they fit into memory
     examine  {seed, perturbations}   losses, FLOPs, ceilings of the device

@@ -23,6 +23,7 @@ from perfkit import discovery
 from perfkit.codec import from_json
 from perfkit.config import RunConfig
 from perfkit.errors import PerfkitError, UsageError
+from perfkit.training import contract
 from perfkit.wire import die_with_parent
 
 
@@ -44,6 +45,7 @@ def main() -> None:
     try:
         config = _asked()
         module, _ = discovery.load_workload(config.arch)
+        config = contract.completed(config, module)
         prepare = getattr(module, "prepare", None)
         path = None if prepare is None else _prepared(prepare, config, progress)
         tell("building", path=path)
@@ -86,10 +88,11 @@ def _own(function: Callable[..., Any], name: str, config: RunConfig, *arguments:
 
 
 def _length(config: RunConfig) -> int | None:
+    from perfkit.training.loading import length_of
     from perfkit.training.setup import make_workload
 
     try:
-        return len(make_workload(config).dataset)  # type: ignore[arg-type]
+        return length_of(make_workload(config))
     except PerfkitError:
         raise
     except (Exception, SystemExit):

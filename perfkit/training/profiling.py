@@ -9,10 +9,10 @@ from typing import Any
 from perfkit.training import dispatching
 from perfkit.training.arms import Real
 from perfkit.training.edges import Edges
+from perfkit.training.loading import samples_of_step
 from perfkit.training.loop import Loop
 from perfkit.training.parts import Parts
 from perfkit.training.probe import burst
-from perfkit.training.setup import samples_of_step
 
 PROFILED_S = 2.0
 """What the steps of a burst may take, as far as …"""

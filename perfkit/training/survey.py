@@ -1,7 +1,9 @@
-"""`python -m perfkit.training.survey`: which device there is, answered in one line and over.
+"""`python -m perfkit.training.survey`: which device there is, and which settings workloads have.
 
-Reads `{"device": NAME or null}` on stdin; answers on stdout with `{"event": "done", "device",
-"environment"}` or `{"event": "failed", "message", "hint", "exit_code"}`.
+Reads `{"device": NAME or null, "archs": [NAME, …]}` on stdin. Answers on stdout with JSON lines: `{"event":
+"importing", "arch"}` before each workload's file, then `{"event": "done", "device", "environment",
+"settings"}`, the last by workload a list of what `perfkit.settings.Setting` holds, or `{"event": "failed",
+"message", "hint", "exit_code"}`.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import os
 import sys
 from typing import Any
 
+from perfkit import discovery
+from perfkit.codec import to_json
 from perfkit.errors import PerfkitError
 from perfkit.wire import die_with_parent
 
@@ -21,7 +25,9 @@ def main() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)
     try:
-        message = _survey(json.load(sys.stdin)["device"])
+        asked = json.load(sys.stdin)
+        message = _survey(asked["device"])
+        message["settings"] = {arch: _settings(arch, answers) for arch in asked["archs"]}
     except PerfkitError as error:
         message = {
             "event": "failed",
@@ -29,7 +35,19 @@ def main() -> None:
             "hint": error.hint,
             "exit_code": error.exit_code,
         }
+    _tell(answers, message)
+
+
+def _tell(answers: int, message: dict[str, Any]) -> None:
     os.write(answers, json.dumps(message).encode() + b"\n")
+
+
+def _settings(arch: str, answers: int) -> Any:
+    from perfkit.training import contract
+
+    _tell(answers, {"event": "importing", "arch": arch})
+    module, _ = discovery.load_workload(arch)
+    return to_json(contract.declared(arch, module))
 
 
 def _survey(device: str | None) -> dict[str, Any]:

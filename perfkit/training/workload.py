@@ -1,7 +1,8 @@
 """What is trained: the contract of the files in `workloads/`, built-in or a stranger's.
 
 A workload file has one function, `factory(config) -> Workload`. perfkit owns the loader and the loop;
-the workload says what they are made of.
+the workload says what they are made of. Settings of its own it declares in `SETTINGS`, a tuple of `Setting`,
+and reads as `config.workload[NAME]`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
 from perfkit.config import RunConfig
+from perfkit.settings import Setting as Setting
 
 
 class Epoch(Protocol):
@@ -68,6 +70,10 @@ class Workload:
     """Makes the optimizer from the parameters, e.g. `partial(torch.optim.AdamW, lr=1e-3)`; or several, in a
     list or a tuple."""
     dataset: Dataset[Any]
+    """Map-style, or a stream (`IterableDataset`) that begins anew whenever it is iterated and, with several
+    workers, gives each its own part (`get_worker_info`)."""
+    length: int | None = None
+    """Samples of an epoch, of a stream without `__len__`."""
     collate: Callable[[list[Any]], Any] | None = None
     drop_last: bool = False
     """Leave out the last batch of an epoch where it is not full."""

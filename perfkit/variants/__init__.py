@@ -1,4 +1,5 @@
-"""Variants: one change to a training each, one file each. The contract is in `_contract.py`."""
+"""Variants: one change to a training each. The contract is in `_contract.py`; one that only changes
+a setting is a line of `_settings.py`, or a setting that the workload declares."""
 
 from perfkit.variants._contract import STAGES, DeviceInfo, Training, Unsupported, Variant
 from perfkit.variants._grammar import (
@@ -8,6 +9,7 @@ from perfkit.variants._grammar import (
     get,
     in_order,
     known,
+    names,
     parse,
     text,
 )
@@ -24,6 +26,7 @@ __all__ = [
     "get",
     "in_order",
     "known",
+    "names",
     "parse",
     "text",
 ]

@@ -22,8 +22,8 @@ from typing import Any, Literal, Protocol
 
 from perfkit.config import RunConfig
 
-Stage = Literal["settings", "precision", "model", "optimizer", "compile"]
-STAGES: tuple[Stage, ...] = ("settings", "precision", "model", "optimizer", "compile")
+Stage = Literal["settings", "data", "precision", "model", "optimizer", "compile"]
+STAGES: tuple[Stage, ...] = ("settings", "data", "precision", "model", "optimizer", "compile")
 """The order in which variants are applied, whatever order they were written in; compile is last."""
 
 
@@ -58,6 +58,8 @@ class Training(Protocol):
     config: RunConfig
     device: Any
     """torch.device"""
+    workload: Any
+    """perfkit.training.workload.Workload: frozen, so to change what it trains on, assign a new one"""
     model: Any
     """torch.nn.Module, on the device"""
     optimizer: Any
@@ -68,6 +70,8 @@ class Training(Protocol):
     """torch.dtype of autocast, or None for none"""
     scaler: Any
     """torch.amp.GradScaler, or None"""
+    startup_s: dict[str, float]
+    """one-time costs of what a variant does before the first step, seconds by name; to be added to"""
     memory_format: Any
     """torch.memory_format of image batches, or None for contiguous"""
     step_model: Any

@@ -9,23 +9,38 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+from perfkit import discovery
 from perfkit.config import RunConfig
-from perfkit.discovery import load, names
 from perfkit.errors import UsageError
+from perfkit.settings import written
 from perfkit.variants._contract import STAGES, Variant
+from perfkit.variants._settings import TABLE, of_workload
 
 DEFAULT_PRECISION = "fp32"
 Pairs = tuple[tuple[str, str | None], ...]
 
 
-@cache
 def get(name: str) -> Variant:
-    """Load the variant `name` with its defaults filled in.
+    """Return the variant `name`: a file's, a setting of every training, or else a workload's own setting.
+
+    Whether a workload has a setting of that name is found when its settings are changed.
 
     Raises:
-        UsageError: there is none of that name, or its file breaks the contract.
+        UsageError: its file breaks the contract, or has the name of a setting of every training.
     """
-    module = load("variants", name)
+    files = discovery.names("variants")
+    if name in TABLE:
+        if name in files:
+            raise UsageError(
+                f"{name} is a variant of perfkit's own", hint="rename the one in your PERFKIT_PATH"
+            )
+        return TABLE[name]
+    return _load(name) if name in files else of_workload(name)
+
+
+@cache
+def _load(name: str) -> Variant:
+    module = discovery.load("variants", name)
     stage = getattr(module, "STAGE", "settings")
     if stage not in STAGES:
         raise UsageError(f"variant {name}: STAGE is {stage!r}, not one of {', '.join(STAGES)}")
@@ -58,6 +73,8 @@ def parse(text: str) -> Pairs:
         name, equals, raw = part.strip().partition("=")
         if not name:
             raise UsageError(f"{text!r} names no variant between its + signs")
+        if not equals and name not in names():
+            raise discovery.unknown("variant", name, names())
         variant = get(name)
         value = raw if equals else None
         if variant.value is None and value is not None:
@@ -108,7 +125,8 @@ def configure(base: RunConfig, pairs: Pairs) -> RunConfig:
         if variant.stage == "settings" and changed == config:
             continue
         config = changed
-        kept.append((name, value))
+        own = config.workload.get(name)
+        kept.append((name, value if own is None else written(own)))
     return replace(config, variants=canonical(tuple(kept)))
 
 
@@ -117,6 +135,11 @@ def in_order(pairs: Pairs) -> list[tuple[str, str | None]]:
     return sorted(pairs, key=lambda pair: (STAGES.index(get(pair[0]).stage), pair[0]))
 
 
+def names() -> tuple[str, ...]:
+    """Return the names of the variants that need no workload to have a setting of theirs, sorted."""
+    return tuple(sorted({*discovery.names("variants"), *TABLE}))
+
+
 def known() -> tuple[Variant, ...]:
-    """Return every variant there is, by name."""
-    return tuple(get(name) for name in names("variants"))
+    """Return those variants."""
+    return tuple(get(name) for name in names())

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import perfkit
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.records import STEPS
 from perfkit.runfolder import RankFolder, StudyFolder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -15,7 +16,11 @@ from typing import Any
 import pytest
 
 from perfkit.engine.attach import environment
-from perfkit.records import STEPS, StepRecord
+from perfkit.records import COLLECTIVE, STEPS, StepRecord
+from perfkit.study.attached.answer import runs_of
+from perfkit.study.attached.ranks import slowest
+from perfkit.study.attached.read import read_process
+from perfkit.training.probe.outfiles import WRITE_EVERY_NS
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -252,6 +257,16 @@ def test_ranks_are_told_and_the_agent_is_not_there(tmp_path: Path) -> None:
     assert {process.attached["world_size"] for process in runs.processes} == {2}
     assert [len(process.steps) for process in runs.processes] == [8, 8]
     assert len(list(tmp_path.glob("processes/*"))) == 2
+    # what one rank waits for the other one, which sleeps
+    recorded = [read_process(process.path) for process in runs.processes]
+    in_order = runs_of([one for one in recorded if one is not None])
+    for run in in_order:
+        assert [one["iteration"] for one in run.recorded.told("reducer")] == [*range(1, 8)]
+        assert [span.phase for span in run.recorded.spans] == [COLLECTIVE] * 8
+    first, late = (run.evidence.communication for run in in_order)
+    assert first is not None and late is not None
+    assert first.waited_s > late.waited_s
+    assert slowest(in_order) is in_order[1]
 
 
 @pytest.mark.parametrize("flag", ["-I", "-E", "-S"])
@@ -286,3 +301,19 @@ def test_a_script_is_ended_where_that_was_asked(tmp_path: Path) -> None:
     (one,) = processes(tmp_path)
     assert len(one.steps) == 9
     assert one.status == {"status": "ended", "exception": None}
+
+
+def test_a_kill_loses_half_a_second_at_most(tmp_path: Path) -> None:
+    """Every step that ended earlier than that before the last one is on the disk."""
+    base = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env = environment(tmp_path, {**base, "OMP_NUM_THREADS": "1"})
+    done = _run([sys.executable, "killed.py"], env, SCRIPTS)
+    assert done.returncode == -signal.SIGKILL
+    ended = [int(line) for line in done.stdout.split()]
+    (one,) = processes(tmp_path)
+    kept = len(one.steps)
+    assert 0 < kept <= len(ended)
+    # it is written when a step ends, which the machine may put off
+    longest_ns = max(after - before for before, after in pairwise(ended))
+    assert all(end >= ended[-1] - WRITE_EVERY_NS - 2 * longest_ns for end in ended[kept:])
+    assert one.status["status"] == "running"

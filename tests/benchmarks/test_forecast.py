@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import forecast
 import pytest
-from benchmark_process import small, small_here
+from benchmark_process import small_here
+from fake_engine import FakeEngine
 
 
 def row(errors: list[float], covered: bool | None) -> dict[str, Any]:
@@ -16,16 +18,25 @@ def row(errors: list[float], covered: bool | None) -> dict[str, Any]:
 
 
 def test_small_form_keeps_its_documents(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    benches: Callable[[Mapping[str, float]], list[FakeEngine]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A real epoch stands beside the forecast of its process; a bench that is there is not run again."""
-    answer = small(tmp_path, "forecast")
+    """The epoch of ten steps beside its forecast; a bench that is there is not run again."""
+    engines = benches({"baseline/fp32": 0.010})
+    answer, _ = small_here(monkeypatch, capsys, tmp_path, forecast)
     (setting,) = answer["rows"]
     assert setting["setting"] == "baseline/fp32"
     (predicted,), (real,) = setting["generation_forecast_s"], setting["generation_real_s"]
+    assert real == pytest.approx(10 * 0.010)
     assert setting["errors"] == [predicted / real - 1]
+    (engine,) = engines
+    (plan,) = engine.plans
+    assert (plan.steps, plan.full_epoch) == (5, True)
     _, said = small_here(monkeypatch, capsys, tmp_path, forecast)
     assert "bench-small.json is there already" in said
+    assert len(engines) == 1
 
 
 def test_six_settings_with_three_epochs_are_judged() -> None:

@@ -12,7 +12,8 @@ from report_diagnoses import DECODE
 from perfkit.config import RunConfig
 from perfkit.document import Document, Verdict
 from perfkit.stats import Interval
-from perfkit.training.setup import Training, first_batch
+from perfkit.training.loading import first_batch
+from perfkit.training.setup import Training
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -50,8 +50,21 @@ def test_small_form(
     assert answer["details"]["own"]["own_s"] > 0
     (script,) = (row for row in answer["rows"] if row["tool"] == "perfkit run")
     assert 0 < script["counted_s"] < script["own_s"] < script["step_s"]
+    assert 0 < script["hot_s"] < script["step_s"]
     assert answer["details"]["start_up_s"]["value"] is not None
     assert len(answer["targets"]) == 5
+    cold = answer["details"]["cold_calls"]
+    assert len(cold) == 3
+    assert all(took["cold_s"] > 0 and took["hot_s"] > 0 for took in cold.values())
+
+
+def test_a_case_alone_has_its_own_targets_only() -> None:
+    """What was not run is neither met nor missed."""
+    row = {"tool": "perfkit run", "own_s": 30e-6, "hot_s": 15e-6, "step_s": 2e-3, "length_s": 2e-3}
+    (target,) = overhead._targets([row], None, None)
+    assert target.met is False
+    assert target.measured == "30.0 µs of a step of 2.0 ms; 15.0 µs in a step without work"
+    assert overhead._targets([], None, None) == []
 
 
 def test_both_loops_run_the_same_steps() -> None:

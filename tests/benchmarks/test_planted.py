@@ -102,10 +102,15 @@ def test_every_job_has_an_expectation_and_an_ablation() -> None:
     plain = JOBS["plain"]
     for name, job in JOBS.items():
         off = _plants.job(f"{name}_off")
-        same = {"step_s": plain.step_s, "sleeps": False, "settings": plain.settings}
+        same = {
+            "step_s": plain.step_s,
+            "sleeps": False,
+            "settings": plain.settings,
+            "own": plain.own,
+        }
         assert replace(off, **same) == plain
         assert (off.step_s, off.sleeps) == (job.step_s, job.sleeps)
-        assert off.settings.keys() == job.settings.keys()
+        assert off.settings.keys() == job.settings.keys() and off.own.keys() == job.own.keys()
     assert _plants.job("respawned_workers_off").settings["persistent_workers"] is True
 
 
@@ -139,7 +144,7 @@ def test_a_plan_is_that_of_the_command_with_the_ablation_in_it() -> None:
     planned = _plants.rows("slow_storage", CONFIG, calibration)
     plan = _plants.plan(planned)
     assert [row.key for row in plan.rows] == ["slow_storage", "slow_storage_off"]
-    assert [row.config.num_blocks for row in plan.rows] == [12, 12]
+    assert [row.config.workload["num_blocks"] for row in plan.rows] == [12, 12]
     assert (plan.arms, plan.palindromes) == (("real", "replay", "replay_running"), 6)
     short = _plants.plan(_plants.rows("too_short", CONFIG, calibration))
     assert len(short.rows) == 1

@@ -21,7 +21,8 @@ FLAGS = {"num_threads": "--threads"}
 
 def diagnosed(folder: Path, name: str) -> dict[str, Any]:
     """The `diagnosis` of the Document that `perfkit diagnose` gives of a job."""
-    settings = {**_plants.SETTINGS, **_plants.job(name).settings, "num_blocks": LAYERS}
+    job = _plants.job(name)
+    settings = {**_plants.SETTINGS, **job.settings, **job.own, "num_blocks": LAYERS}
     flags = [
         part
         for setting, value in settings.items()

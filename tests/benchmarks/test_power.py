@@ -7,27 +7,46 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import _engine
 import power
 import pytest
-from _engine import use_plugins
-from benchmark_process import small
+from benchmark_process import small_here
+from fake_engine import FakeEngine, FakeExecutor
 
 from perfkit import variants
+from perfkit.runfolder import StudyFolder
 from perfkit.stats import Interval
 
 
-def test_small_form(tmp_path: Path) -> None:
-    """The spin is calibrated, kept, and timed again from outside."""
-    answer = small(tmp_path, "power")
-    spins = json.loads((tmp_path / "out" / "calibration.json").read_text())["busy_us"]
-    assert answer["details"]["busy_us"] == spins
+@pytest.mark.usefixtures("machine")
+def test_small_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The spin is calibrated to a tenth of an epoch, kept, and timed again from outside.
+
+    An epoch of five steps of 10 ms takes 50 ms; a row that is 10 % slower has a speed-up of 1/1.1.
+    """
+    monkeypatch.setenv("PERFKIT_PATH", "")
+    engine = FakeEngine({"baseline/fp32": 0.010, "baseline/fp32+busy=1000": 0.011})
+
+    def executor(study: StudyFolder, *, timeout_s: float, emit: Any) -> FakeExecutor:
+        return FakeExecutor(engine, study)
+
+    monkeypatch.setattr(_engine, "Executor", executor)
+    monkeypatch.setattr(power, "make_data", lambda config: None)
+    answer, _ = small_here(monkeypatch, capsys, tmp_path, power)
+    assert json.loads((tmp_path / "out" / "calibration.json").read_text())["busy_us"] == [1000]
+    assert answer["details"]["busy_us"] == [1000]
     (spun_s,) = answer["details"]["spin_s"]
-    assert spun_s >= spins[0] * 1e-6
+    assert spun_s >= 1e-3
     (row,) = answer["rows"]
     assert row["planted"] == 0.1
-    assert 0 < row["true_speedup"] < 1
+    assert row["true_speedup"] == pytest.approx(1 / (1 + spun_s / 0.010))
+    assert [[row.key for row in plan.rows] for plan in engine.plans] == [
+        ["baseline/fp32"], ["baseline/fp32", "baseline/fp32+busy=1000"],
+    ]  # fmt: skip
     (generation,) = map(json.loads, (tmp_path / "out/generations.jsonl").read_text().splitlines())
-    assert list(generation["rows"]) == ["baseline/fp32", f"baseline/fp32+busy={spins[0]}"]
+    assert generation["rows"]["baseline/fp32+busy=1000"]["steps_s"] == pytest.approx([0.011] * 2)
 
 
 def test_spins_make_an_epoch_longer_by_the_slowdown() -> None:
@@ -38,7 +57,7 @@ def test_spins_make_an_epoch_longer_by_the_slowdown() -> None:
 def test_busy_slows_the_steps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The variant wraps what steps call, leaves the model as it is, and reads its spin back."""
     monkeypatch.setenv("PERFKIT_PATH", "")
-    use_plugins()
+    _engine.use_plugins()
     busy = variants.get("busy")
     model = object()
     training: Any = SimpleNamespace(model=model, step_model=lambda x: x + 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import repeatability
-from benchmark_process import small, small_here
+from benchmark_process import small_here
 
 
 def line(number: int, epochs: dict[str, float], steps: tuple[float, ...] = (1.0, 1.0)) -> Any:
@@ -20,11 +20,12 @@ def line(number: int, epochs: dict[str, float], steps: tuple[float, ...] = (1.0,
     return {"number": number, "cost_s": 10.0, "rows": rows}
 
 
+@pytest.mark.usefixtures("machine")
 def test_small_form_goes_on_from_its_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A generation is a line, and a second run reads it and measures nothing again."""
-    answer = small(tmp_path, "repeatability")
+    answer, _ = small_here(monkeypatch, capsys, tmp_path, repeatability)
     lines = tmp_path / "out" / "generations.jsonl"
     kept = lines.read_text()
     (generation,) = [json.loads(text) for text in kept.splitlines()]

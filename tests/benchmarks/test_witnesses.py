@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import witnesses
-from benchmark_process import small
+from benchmark_process import small_here
 from fake_engine import block
 
 from perfkit.engine.results import BlockResult
@@ -30,9 +30,12 @@ def blocks(steps_s: dict[str, float]) -> list[BlockResult]:
     ]
 
 
-def test_small_form_runs_two_trainings(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("machine")
+def test_small_form_runs_two_trainings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Their arms and both witnesses; batches that are there are handed over, not waited for."""
-    answer = small(tmp_path, "witnesses")
+    answer, _ = small_here(monkeypatch, capsys, tmp_path, witnesses)
     rows = {row["job"]: row for row in answer["rows"]}
     assert tuple(rows) == witnesses.SMALL
     assert all(row["step_s"] > 0 for row in rows.values())

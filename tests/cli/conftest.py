@@ -10,7 +10,7 @@ from bench_command import Command, Ran, perform
 from bench_process import PLUGINS
 from fake_engine import FakeEngine
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.runfolder import StudyFolder
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from bench_command import ENVIRONMENT, Command
 from fake_engine import FakeEngine
+from own_settings import BUILT_IN
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.config import RunConfig
 from perfkit.document import Document
 from perfkit.errors import (
@@ -20,7 +21,7 @@ from perfkit.errors import (
     PerfkitError,
 )
 from perfkit.runfolder import StudyFolder, read_json, write_json
-from perfkit.study.bench import begin
+from perfkit.study import search
 
 FP32, AMP = "convnext/fp32", "convnext/amp"
 TWO_ROWS = ("--arch", "convnext", "--amp")
@@ -85,10 +86,12 @@ def test_the_largest_batch(command: Command, monkeypatch: pytest.MonkeyPatch) ->
     def fits(folder: Path, config: RunConfig, *, timeout_s: float, rehearse: bool) -> bool:
         assert config.memory_limit_bytes == 700 * 10**6 and config.arch == "convnext"
         tried.append((config.batch_size, rehearse))
+        engine.now_s += 60
         return config.batch_size <= (150 if rehearse else 160)
 
-    monkeypatch.setattr(begin, "fits", fits)
     engine = FakeEngine({FP32: 0.1, AMP: 0.08})
+    monkeypatch.setattr(search, "fits", fits)
+    monkeypatch.setattr(search, "monotonic", engine.clock)
     flags = ("--batch-size", "max", "--memory-limit", "700MB", "--learning-rate", "0.016")
     ran = command(engine, *TWO_ROWS, *flags, "--num-samples", "2048")
     assert ran.code == EXIT_OK
@@ -99,6 +102,10 @@ def test_the_largest_batch(command: Command, monkeypatch: pytest.MonkeyPatch) ->
         assert planned.config.batch_size == 148
         assert planned.config.learning_rate == pytest.approx(0.016 * 148 / 16)
     assert ran.document.base["batch_size"] == 148
+    # ten minutes and more of searching are not paid from the two minutes of the study
+    assert ran.document.method["elapsed_s"] == engine.now_s - 60 * len(tried) > 0
+    assert "batch 176 does not fit (a few steps, 60.0 s)" in ran.err
+    assert ran.document.method["side_by_side"] is False
 
 
 def test_json_to_stdout(command: Command) -> None:
@@ -196,3 +203,26 @@ def test_the_document_that_cannot_be_written(
     assert ran.document.method["generations"] == 1
     ran = command(FakeEngine({FP32: 0.1, AMP: 0.08}), "--resume", "latest")
     assert (ran.code, ran.document.method["generations"]) == (EXIT_OK, 4)
+
+
+def test_settings_of_the_workload_reach_the_processes(command: Command) -> None:
+    """By a flag, by --set and by a sweep, as values; the Document has them beside the others."""
+    keys = [f"{FP32}+num_blocks=1", f"{FP32}+num_blocks=2"]
+    engine = FakeEngine(dict.fromkeys(keys, 0.1))
+    flags = (
+        "--arch",
+        "convnext",
+        "--viz-every",
+        "0",
+        "--set",
+        "base_channels=8",
+        "--generations",
+        "1",
+    )
+    ran = command(engine, *flags, "--sweep", "num_blocks=1,2")
+    assert ran.code == EXIT_OK
+    usual = {**BUILT_IN, "viz_every": 0, "base_channels": 8}
+    assert {row.key: row.config.workload for row in engine.plans[0].rows} == {
+        key: {**usual, "num_blocks": number} for number, key in enumerate(keys, start=1)
+    }
+    assert ran.document.base["base_channels"] == 8 and "workload" not in ran.document.base

@@ -10,18 +10,21 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench_process import SHORT, alive, all_gone, bench, environment, rows, start, study, wait_for
+from bench_here import bench_here
+from bench_process import SHORT, alive, all_gone, environment, rows, start, study, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
-def test_a_fault_is_a_row(tmp_path: Path) -> None:
+def test_a_fault_is_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An exception in a row: it says so, the others are measured, exit code 1, no traceback.
 
     Batches that are no pairs say what they are, and what would help.
     """
     asked = [flag for arch in ("tiny", "raises", "dictionaries") for flag in ("--arch", arch)]
-    code, out, err = bench(tmp_path, *asked, *SHORT, "--json", "out.json")
+    code, out, err = bench_here(monkeypatch, capsys, tmp_path, *asked, *SHORT, "--json", "out.json")
     found = rows(tmp_path / "out.json")
     failed = [found[f"{arch}/fp32"] for arch in ("raises", "dictionaries")]
     assert (code, [row["status"] for row in failed]) == (1, ["error", "error"])
@@ -33,10 +36,12 @@ def test_a_fault_is_a_row(tmp_path: Path) -> None:
     assert all_gone(tmp_path)
 
 
-def test_a_lost_worker_is_a_row(tmp_path: Path) -> None:
+def test_a_lost_worker_is_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A loader worker killed from outside ends its row as killed, not as a hang."""
     arguments = [*SHORT[:-1], "1", "--arch", "loses_a_worker"]
-    code, _, _ = bench(tmp_path, *arguments, "--json", "out.json")
+    code, _, _ = bench_here(monkeypatch, capsys, tmp_path, *arguments, "--json", "out.json")
     row = rows(tmp_path / "out.json")["loses_a_worker/fp32"]
     assert (code, row["status"]) == (1, "killed"), row["message"]
     assert "a loader worker died" in row["message"]

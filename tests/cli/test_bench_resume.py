@@ -15,7 +15,7 @@ from bench_process import PLUGINS, SHORT, all_gone, bench, rows, study
 from fake_engine import FakeEngine
 
 from perfkit.engine.executor import Executor
-from perfkit.engine.helpers import survey
+from perfkit.engine.questions import survey
 from perfkit.errors import EXIT_INTERRUPTED
 from perfkit.runfolder import StudyFolder
 

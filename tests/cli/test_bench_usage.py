@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from bench_process import PLUGINS, bench
+from own_settings import declared
 
 from perfkit.cli.main import main
 from perfkit.study import start
 
-MACHINE = {"device": "cpu", "environment": {"cores_usable": 2}}
+MACHINE = {"device": "cpu", "environment": {"cores_usable": 2}, "settings": declared()}
 TINY = ("--arch", "tiny")
 Told = tuple[object, str]
 
@@ -24,7 +25,7 @@ def told(
     """Run perfkit up to its first error, on a machine that is only said to be there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PERFKIT_PATH", str(PLUGINS))
-    monkeypatch.setattr(start, "survey", lambda device: MACHINE)
+    monkeypatch.setattr(start, "survey", lambda device, archs=(): MACHINE)
 
     def forbidden(*_: Any) -> None:
         raise AssertionError("it went on to make data")
@@ -60,6 +61,16 @@ def told(
         ([*TINY, "--compile-mode", "fast"], "should be one of", ""),
         ([*TINY, "--sweep", "num_workers"], "names no values", "num_workers=V1,V2"),
         ([*TINY, "--sweep", "amp=1"], "takes no value to sweep", "--variant amp"),
+        ([*TINY, "--base-channels", "8"], "tiny has no setting base_channels", "it has none"),
+        ([*TINY, "--data", "memory"], "tiny has no setting data", "it has none"),
+        ([*TINY, "--set", "width=8"], "tiny has no setting width", "SETTINGS in its file"),
+        ([*TINY, "--sweep", "width=8,16"], "tiny has no setting width", ""),
+        (["--set", "num_block=3"], "convnext has no setting num_block", "did you mean num_blocks"),
+        (["--num-blocks", "0"], "convnext: num_blocks is 0: it should be at least 1", "Blocks per"),
+        (["--variant", "num_blocks=0"], "num_blocks is 0: it should be at least 1", ""),
+        (["--image-size", "15"], "image_size is 15: it should be at least 16", "pixels"),
+        (["--set", "num_blocks"], "--set num_blocks: it should be NAME=VALUE", ""),
+        (["--set", "num_blocks=3", "--num-blocks", "2"], "num_blocks is set twice", ""),
         (["--preset", "tale"], "unknown preset 'tale'", "story"),
         ([*TINY, "--batch-size", "-1"], "--batch-size is -1: it should be at least 1", ""),
         ([*TINY, "--batch-size", "many"], "--batch-size is 'many'", ""),

@@ -13,7 +13,7 @@ import pytest
 from report_documents import failed
 from simulated_runs import simulated
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.cli.main import main
 from perfkit.document import Document
 

@@ -26,7 +26,7 @@ reads_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
         (["--variant", "bf61"], "unknown variant 'bf61'", "did you mean bf16?"),
         (["--time-budget", "0"], "--time-budget", ""),
         (["--num-workers", "-1"], "--num-workers is -1", ""),
-        (["--batch-size", "64", "--num-samples", "32"], "batch 64 is more than the 32", "--num-samples"),
+        (["--batch-size", "64", "--num-samples", "32"], "--batch-size 64 is more than", "--num-samples"),
         (["--resume", "nowhere"], "there is no study nowhere", "latest"),
         (["--resume", "latest", "--num-workers", "2"], "--resume goes on with the settings", "--json"),
     ],
@@ -85,7 +85,7 @@ def test_a_fault_in_an_arm(fault: str, reason: str, message: str, tmp_path: Path
 
 @reads_proc
 def test_an_interrupt_in_an_arm(tmp_path: Path) -> None:
-    """Ctrl-C in a replayed block: the command that goes on, exit code 130, and nothing left running."""
+    """Ctrl-C in a replayed block: a verdict on what was timed, how to go on, 130, and nothing runs on."""
     child = start(tmp_path, "--arch", "tiny", *SIZE, command="diagnose")
     events = "processes/1-0/ranks/0/events.jsonl"
     wait_for(
@@ -96,5 +96,9 @@ def test_an_interrupt_in_an_arm(tmp_path: Path) -> None:
     assert child.returncode == EXIT_INTERRUPTED
     assert "Traceback" not in out + err and "Not complete" in out
     assert f"go on with: perfkit diagnose --resume {study(tmp_path).relative_to(tmp_path)}" in err
-    assert not json.loads((study(tmp_path) / "document.json").read_text())["complete"]
+    document = json.loads((study(tmp_path) / "document.json").read_text())
+    assert not document["complete"] and document["diagnosis"]["breakdown_s"]["compute"] > 0
+    assert "eval" not in document["diagnosis"]["breakdown_s"]
+    assert document["diagnosis"]["unavailable"]["eval"] == "interrupted"
+    assert not list((study(tmp_path) / "generations").glob("*.json"))
     assert all_gone(tmp_path)

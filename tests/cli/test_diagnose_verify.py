@@ -11,7 +11,7 @@ from bench_command import Command
 from evidences import Plant
 from fake_engine import FakeEngine
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.document import Document, Remedy
 from perfkit.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from perfkit.runfolder import StudyFolder
@@ -70,14 +70,14 @@ def test_several_and_then_together(diagnose: Command) -> None:
     fake = engine(plant)
     ran = diagnose(fake, *SIZE, "--verify")
     run = {one.name for one in _remedies(ran.document) if one.measured_speedup is not None}
-    assert run == {"num_workers", "metrics_every", "combination"}
-    assert len(set(keys(ran.document))) == len(keys(ran.document)) == 4
+    assert run == {"num_workers", "metrics_every", "cache_decoded", "combination"}
+    assert len(set(keys(ran.document))) == len(keys(ran.document)) == 5
     together = remedy(ran.document, "combination")
     assert together.predicted_speedup is not None and together.measured_speedup is not None
     assert together.variant is not None and "num_workers=4" in together.variant
     single = remedy(ran.document, "num_workers").predicted_speedup
     assert single is not None and together.predicted_speedup.value > single.value
-    assert {plan.group for plan in fake.plans} == {0, 2}
+    assert {plan.group for plan in fake.plans} == {0, 2, 3}
     assert re.search(r"combination: num_workers=4\+", ran.out)
 
 
@@ -90,6 +90,28 @@ def test_a_miss_is_kept_as_a_miss(diagnose: Command) -> None:
     assert told.predicted_speedup is not None and told.predicted_speedup.value > 3.0
     assert "missed: less than predicted" in " ".join(ran.out.split())
     assert ran.code == EXIT_OK
+
+
+def test_a_machine_that_changed_its_pace_is_no_miss(diagnose: Command) -> None:
+    """Half as fast since the diagnosis: both epochs of the bench are twice as long, and their ratio stays."""
+
+    def slower(key: str, generation: int, number: int) -> float:
+        return shaken(key, generation, number) * (1 if generation == 1 else 2)
+
+    ran = diagnose(engine(noise=slower), *SIZE, "--verify-top", "1")
+    diagnosed, more = ran.document.rows
+    verified = ran.document.method["verified"]
+    told, came = verified["remedies"]["num_workers"], remedy(ran.document, "num_workers")
+    assert diagnosed.epoch_time_s is not None and more.epoch_time_s is not None
+    assert verified["now_s"] == pytest.approx(2 * diagnosed.epoch_time_s.value, rel=0.02)
+    assert told["measured_epoch_s"] == more.epoch_time_s.value
+    assert told["predicted_epoch_s"] == pytest.approx(told["measured_epoch_s"], rel=0.02)
+    assert came.predicted_speedup is not None and came.measured_speedup is not None
+    ratio = came.measured_speedup.value / came.predicted_speedup.value
+    assert told["predicted_to_measured_ratio"] == pytest.approx(ratio)
+    assert ratio == pytest.approx(1.0, rel=0.02)
+    assert "as predicted" in ran.out and "missed" not in ran.out
+    assert "num_workers=4: an epoch took" in " ".join(ran.out.split())
 
 
 def test_a_remedy_that_fails(diagnose: Command) -> None:
@@ -185,6 +207,28 @@ def test_no_trials_in_a_minute_that_is_full(diagnose: Command) -> None:
     assert len(fake.plans) == 1
 
 
+def test_a_trial_feeds_what_several_save_together(diagnose: Command) -> None:
+    """Steps of 60.5 ms become 50.5 by a trial, and half of 2 s of metrics goes: 8.05 s of an epoch 6.05."""
+    quick = Plant(compute_s=0.05, parts_s={"metrics": 2.0})
+    both = f"{LAST}+metrics_every=20"
+    fake = engine(
+        Plant(compute_s=0.06, parts_s={"metrics": 2.0}), plants={LAST: quick, both: quick}
+    )
+    ran = diagnose(fake, *SIZE, "--verify-top", "2", "--time-budget", "500")
+    assert keys(ran.document) == [FP32, LAST, f"{FP32}+metrics_every=20", both]
+    expected = {
+        "channels_last": ("trialled", 8.05 / 7.05),
+        "metrics_every": ("arithmetic", 8.05 / 7.05),
+        "combination": ("trialled", 8.05 / 6.05),
+    }
+    for name, (basis, faster) in expected.items():
+        told = remedy(ran.document, name)
+        assert told.predicted_speedup is not None and told.measured_speedup is not None
+        assert told.basis == basis
+        assert told.predicted_speedup.value == pytest.approx(faster)
+        assert told.measured_speedup.value == pytest.approx(faster)
+
+
 def test_trials_choose_what_is_verified(diagnose: Command) -> None:
     """A trial that gained comes before bounds; gone on with, a study verifies the same rows."""
     told = {"plants": {LAST: Plant(compute_s=0.05)}}
@@ -234,8 +278,8 @@ def test_what_cannot_be_done(
     from perfkit.study import start
 
     monkeypatch.chdir(tmp_path)
-    machine = {"device": "cpu", "environment": {"cores_usable": 2}}
-    monkeypatch.setattr(start, "survey", lambda device: machine)
+    machine = {"device": "cpu", "environment": {"cores_usable": 2}, "settings": {}}
+    monkeypatch.setattr(start, "survey", lambda device, archs=(): machine)
     assert leave(monkeypatch, *flags, command="diagnose") == EXIT_USAGE
     assert message in capsys.readouterr().err
     assert not (tmp_path / ".perfkit").exists()

@@ -15,9 +15,9 @@ from bench_process import PLUGINS, SHORT, bench, environment
 from fake_engine import FakeEngine
 from report_documents import document, reference
 
-from perfkit import document as documents
-from perfkit.cli.output import check_json_target, give
-from perfkit.engine.helpers import survey
+from perfkit import documentfile as documents
+from perfkit.cli.output import check_json_target, write_answer
+from perfkit.engine.questions import survey
 from perfkit.errors import UsageError
 
 ESCAPE = "\x1b"
@@ -129,7 +129,7 @@ def _all_of(terminal: int) -> str:
 def test_the_answer_and_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With a path the table is on stdout, and the file holds the same Document."""
     answer = document(reference())
-    give(answer, str(tmp_path / "out.json"))
+    write_answer(answer, str(tmp_path / "out.json"))
     told = capsys.readouterr()
     assert "Configuration" in told.out and told.err == ""
     assert documents.read(tmp_path / "out.json") == answer
@@ -138,7 +138,7 @@ def test_the_answer_and_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_the_other_way_round(capsys: pytest.CaptureFixture[str]) -> None:
     """With `-` the Document is on stdout, and the table on stderr."""
     answer = document(reference())
-    give(answer, "-")
+    write_answer(answer, "-")
     told = capsys.readouterr()
     assert documents.loads(told.out) == answer
     assert "Configuration" in told.err

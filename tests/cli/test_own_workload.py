@@ -131,8 +131,8 @@ def test_what_is_missing_is_said(
     (tmp_path / "broken.py").write_text("def factory(config:\n")
     (tmp_path / "notone.py").write_text("def factory(config):\n    return 3\n")
     monkeypatch.chdir(tmp_path)
-    machine = {"device": "cpu", "environment": {"cores_usable": 2}}
-    monkeypatch.setattr(start, "survey", lambda device: machine)
+    machine = {"device": "cpu", "environment": {"cores_usable": 2}, "settings": {}}
+    monkeypatch.setattr(start, "survey", lambda device, archs=(): machine)
     code = leave(monkeypatch, "--arch", arch, *SHORT)
     said = capsys.readouterr()
     assert (code, said.out) == (2, "")
@@ -178,12 +178,3 @@ def test_the_largest_batch_under_a_limit_is_found_and_trains(tmp_path: Path) -> 
     said = "batch 15 is 6.2% below the largest that ran a few steps, 16; 17 ran out of memory"
     assert said in " ".join(out.split())
     assert rows(tmp_path / "out.json")["hungry.py:factory/fp32"]["status"] == "ok"
-
-
-def test_a_first_batch_that_does_not_fit_is_said(tmp_path: Path) -> None:
-    """Not even the default batch fits: nothing is measured, and it says so."""
-    hungry(tmp_path / "hungry.py", most=15)
-    arguments = ["--arch", "hungry.py:factory", "--batch-size", "max", "--memory-limit", "700MB"]
-    code, out, err = bench(tmp_path, *arguments, *SHORT)
-    assert (code, out) == (2, "")
-    assert "batch 16 does not fit" in err

@@ -15,7 +15,7 @@ from perfkit.engine.events import (
     GenerationStarted,
     Preparing,
     ProcessFailed,
-    Trying,
+    Tried,
     TurnRepeated,
 )
 
@@ -51,13 +51,55 @@ def test_what_matters_is_always_said(
         clock[0] += 50
         progress(TurnRepeated("x/fp32", 0.5))
         progress(GenerationStarted(2, ("x/fp32",)))
-        progress(Trying(64))
-    first, failed, repeated, second, tried = lines(capsys)
+        progress(Tried(64, rehearsal=False, fits=True, took_s=2.0))
+        progress(Tried(128, rehearsal=True, fits=False, took_s=4.0))
+    first, failed, repeated, second, fits, too_large = lines(capsys)
     assert first == "generation 1: starting 2 processes (at most 120 s left)"
     assert failed == "x/amp: oom: out of memory"
     assert "x/fp32" in repeated and "500 ms" in repeated
     assert second == "generation 2: starting 1 process (at most 70 s left)"
-    assert tried.startswith("trying batch 64")
+    assert fits == "batch 64 fits (a few steps, 2.00 s)"
+    assert too_large == "batch 128 does not fit (a whole generation, 4.00 s)"
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (TurnRepeated("x/amp", 0.0, throttled=True), "the GPU slowed itself down"),
+        (TurnRepeated("x/amp", 0.0, 0.25), "somebody else used the GPU for 25 % of it"),
+        (TurnRepeated("x/amp", 0.5), "somebody else used 500 ms of CPU beside it"),
+    ],
+)
+def test_why_something_is_timed_again(
+    capsys: pytest.CaptureFixture[str], event: TurnRepeated, said: str
+) -> None:
+    """In words of its own for each cause."""
+    with Progress(120.0) as progress:
+        progress(event)
+    assert lines(capsys) == [f"x/amp: {said}: once more"]
+
+
+def test_what_was_spent_before_counts(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Preparation and generations of an earlier command are off the budget."""
+    with Progress(120.0) as progress:
+        progress.count(12 + 30, [10.0, 20.0])
+        progress(GenerationStarted(3, ("x/fp32",)))
+    assert lines(capsys) == ["generation 3: starting 1 process (at most 78 s left)"]
+
+
+def test_pinned_generations_are_expected_to_cost_what_the_others_did(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five in all, two of an earlier command and one of this: two are left, at 15 s each."""
+    with Progress(None, 5) as progress:
+        progress.count(42, [10.0, 20.0])
+        clock[0] += 15
+        progress(GenerationDone(3, 15.0))
+        clock[0] += 4
+        progress(GenerationStarted(4, ("x/fp32",)))
+    assert lines(capsys) == ["generation 4: starting 1 process (about 26 s left)"]
 
 
 def test_the_rest_comes_no_more_often_than_every_few_seconds(

@@ -17,9 +17,11 @@ from report_diagnoses import CONTENDED, UNFINISHED, VERIFIED
 from report_documents import BATCHES, DEVICE_CLOCK, INTERRUPTED, LOST_PART, TWO_ROWS
 from report_study import make, wavy
 
-from perfkit import document as documents
+import perfkit
+from perfkit import documentfile as documents
 from perfkit.cli.main import main
 from perfkit.document import SCHEMA_VERSION, Document
+from perfkit.errors import UsageError
 from perfkit.report import console
 from perfkit.report.runs import Run
 from perfkit.study.attached.answer import Head, document_of
@@ -272,19 +274,38 @@ def test_a_reader_that_has_left_is_no_error(tmp_path: Path) -> None:
 
 
 def test_text_alone_loads_no_plots(tmp_path: Path) -> None:
-    """Markdown to stdout needs neither matplotlib nor pandas."""
+    """Markdown to stdout needs neither matplotlib nor pandas; pandas comes with a frame, torch never."""
     make(tmp_path / ".perfkit" / "20260101T000000Z-bench", TWO_ROWS)
     code = (
         "import sys\n"
         "sys.argv = ['perfkit', 'report']\n"
         "from perfkit.cli.main import main\n"
         "try:\n    main()\nexcept SystemExit as leave:\n    assert not leave.code\n"
-        "sys.stderr.write(str([m for m in ('matplotlib', 'pandas', 'torch') if m in sys.modules]))"
+        "import perfkit\n"
+        "run = perfkit.read('latest')\n"
+        "def loaded(): return [m for m in ('matplotlib', 'pandas', 'torch') if m in sys.modules]\n"
+        "before = loaded()\n"
+        "run.frame()\n"
+        "sys.stderr.write(str((before, loaded())))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
-    assert (done.returncode, done.stderr) == (0, "[]")
+    assert (done.returncode, done.stderr) == (0, "([], ['pandas'])")
+
+
+def test_a_run_is_read_by_a_script(report: Callable[..., Told], tmp_path: Path) -> None:
+    """By its folder, a file in it or elsewhere, or as the latest: one line per row, SI units in the heads."""
+    study = Path(".perfkit/20260101T000000Z-bench")
+    copy = tmp_path / "copy.json"
+    copy.write_bytes((study / "document.json").read_bytes())
+    for name in ("latest", str(study), study, study / "document.json", copy):
+        found = perfkit.read(name).frame()
+        assert list(found["key"]) == [row.key for row in TWO_ROWS.rows]
+        assert list(found["epoch_time_s"]) == [28.1, 20.94]
+        assert list(found["peak_rss_bytes"]) == [row.peak_rss_bytes for row in TWO_ROWS.rows]
+    with pytest.raises(UsageError, match="there is no study nowhere"):
+        perfkit.read("nowhere")
 
 
 def test_a_watched_command_in_which_nothing_trained(report: Callable[..., Told]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.cli.main import main
 
 PERFKIT = (sys.executable, "-m", "perfkit")

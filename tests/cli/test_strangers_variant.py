@@ -7,18 +7,21 @@ from pathlib import Path
 
 import pytest
 from bench_command import perform
-from bench_process import PLUGINS, SHORT, bench, rows
+from bench_here import bench_here
+from bench_process import PLUGINS, SHORT, rows
 from fake_engine import FakeEngine
 
 
-def test_one_file_is_a_row_with_its_read_back(tmp_path: Path) -> None:
+def test_one_file_is_a_row_with_its_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Through PERFKIT_PATH, in the children too; what it set is read back from the optimizer.
 
     It joins variants of ours in one row, under its canonical key, whatever order was written.
     """
     asked = ["--variant", "half_rate", "--variant", "half_rate+batch_size=8+bf16"]
     arguments = ["--arch", "tiny", *asked, "--learning-rate", "0.25", *SHORT]
-    code, out, err = bench(tmp_path, *arguments, "--json", "out.json")
+    code, out, err = bench_here(monkeypatch, capsys, tmp_path, *arguments, "--json", "out.json")
     assert code == 0, err
     found = rows(tmp_path / "out.json")
     joined = "tiny/bf16+batch_size=8+half_rate"

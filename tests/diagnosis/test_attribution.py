@@ -51,6 +51,15 @@ def test_an_epoch_by_hand() -> None:
     }
 
 
+def test_filling_a_cache_is_a_cost_that_a_run_has_once() -> None:
+    """40 s before the first step, over 100 epochs, beside what workers take to start."""
+    once = {"worker_start": 10.2, "first_step": 0.1, "cache_fill": 40.0}
+    found = attribute(measured(startup_s=once))
+    assert found is not None
+    assert found.epoch_s == pytest.approx(11.7 + 0.5)
+    assert found.seconds["startup"] == pytest.approx(0.2 + 0.5)
+
+
 def test_a_stall_in_every_tenth_step_counts_whole() -> None:
     """0.6 s once in ten steps is 60 ms a step, however the other steps run."""
     stall = (0.6, *(0.0,) * 9)

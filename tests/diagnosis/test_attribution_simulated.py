@@ -8,18 +8,20 @@ What is claimed, and of what trainings:
 
 - Blocks and epochs hold every batch equally often. What chance puts into one block is not in question here.
 - A wait is the whole of a `next()` whose batch was not there; without workers all of it.
-- With calls that wait for the device, what it idles for launches counts as theirs. What it idles for batches
-  that are handed over does not, though without such calls it might be hidden: a block does not say whether
-  the device had work left.
+- With calls that wait for the device, what it idles for launches counts as theirs; so does what it idles for
+  batches that are handed over, as far as that is hidden in the same training without these calls.
 - Removable is what one cause costs that nothing else would take in its place. Not claimed is what launches
   and copies cost beside a host that hands over for as long as the device computes (`handing`): they are
   hidden, and how deeply nobody says; nor copies beside single stalls, which they help to hide (`stalling`).
+- What handing over costs because a call drained the queue goes without either. It is told of the call alone:
+  not claimed is what `synchronising` would save without handing over.
 - Where every batch is late, what handing one over takes is not known, and counts as waiting: a loader that
   takes long to hand over keeps two batches ready at least.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,7 +39,12 @@ from perfkit.diagnosis.evidence import Attribution
 EXCLUSIVE = 0.01
 """Of the epoch."""
 REMOVABLE = 0.05
-NOT_CLAIMED = (("handing", "host_launch"), ("handing", "h2d"), ("stalling", "h2d"))
+NOT_CLAIMED = (
+    ("handing", "host_launch"),
+    ("handing", "h2d"),
+    ("stalling", "h2d"),
+    ("synchronising", "transfer"),
+)
 NOT_SIMULATED = ("contention", "communication")
 seeds = st.integers(0, 2**32)
 
@@ -76,6 +83,16 @@ def test_removable_seconds_are_what_goes_without_the_cause(kind: str, seed: int)
             continue
         saved_s = whole_s - wall_s(without(job, part))
         assert abs(told.value - saved_s) <= REMOVABLE * whole_s, part
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_drained_queue_covers_what_it_would_have_covered(seed: int) -> None:
+    """Handing over takes longer than a step computes, and each step ends with a `.item()`: both cost."""
+    job = replace(make_job("handing", seed), item=True)
+    found, truth, whole_s = attributed(job), exclusive_s(job, pass_steps(job)), wall_s(job)
+    assert min(truth["transfer"], truth["sync"]) > 0.04 * whole_s
+    for part in ("transfer", "sync"):
+        assert abs(found.seconds[part] - truth[part]) <= EXCLUSIVE * whole_s, part
 
 
 LARGEST = {

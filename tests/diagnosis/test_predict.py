@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipelines import STEPS, WORKERS, attributed
 
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.diagnosis.predict import HANDOVER_S, Pipeline, epoch_s, predict, step_s
+from perfkit.diagnosis.predict import HANDOVER_S, Pipeline, epoch_s, pipeline_of, predict, step_s
 from perfkit.stats import Interval
 
 ALONE = replace(WORKERS, num_workers=0)
@@ -19,7 +19,7 @@ ALONE = replace(WORKERS, num_workers=0)
 
 def pipeline(made: Evidence) -> Pipeline:
     """The pipeline of evidence that has one."""
-    found = Pipeline.of(made)
+    found = pipeline_of(made)
     assert found is not None
     return found
 
@@ -61,7 +61,7 @@ def test_partial_batches_and_one_time_costs() -> None:
 def test_needs_an_attribution() -> None:
     """Without one, or without whole steps, there is no pipeline and no prediction."""
     bare = evidence()
-    assert Pipeline.of(bare) is None
+    assert pipeline_of(bare) is None
     assert predict(bare, ()) is None
 
 
@@ -100,7 +100,7 @@ def test_without_workers_production_is_serial() -> None:
     assert now.production_s == pytest.approx(0.06)
     assert step_s(now) == pytest.approx(0.1)
     assert step_s(replace(now, workers=1)) == pytest.approx(0.06)
-    assert step_s(replace(now, workers=2)) == pytest.approx(0.04 + HANDOVER_S)
+    assert step_s(replace(now, workers=2)) == pytest.approx(0.04 + HANDOVER_S["value"])
 
 
 def test_contention_grows_as_waiting_ends() -> None:
@@ -268,7 +268,7 @@ def test_the_step_is_the_measured_one(made: Evidence) -> None:
     """At every end of the intervals: what is not removable of a step stays in it."""
     assert made.attribution is not None and made.attribution.step_s is not None
     for end in ("value", "low", "high"):
-        now = Pipeline.of(made, end)
+        now = pipeline_of(made, end)
         assert now is not None
         assert step_s(now) == pytest.approx(made.attribution.step_s, abs=1e-12)
 

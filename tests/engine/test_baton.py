@@ -10,7 +10,8 @@ import pytest
 from perfkit.engine.baton import Baton
 from perfkit.engine.process import Failed
 from perfkit.errors import PerfkitError
-from perfkit.runfolder import JsonLines, RunFolder
+from perfkit.jsonlines import JsonLines
+from perfkit.runfolder import RunFolder
 
 
 class Paused:

@@ -10,14 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfkit.config import RunConfig
-from perfkit.engine.collect import (
-    BlockWatch,
-    collect,
-    deferred_s,
-    loader_means,
-    production_s,
-)
+from perfkit.engine.collect import BlockWatch, collect
 from perfkit.engine.process import Failed
+from perfkit.engine.production import deferred_s, loader_means, production_s
 from perfkit.engine.results import ProcessResult
 from perfkit.records import FETCHES, NAN, STEPS, FetchRecord, StepRecord
 from perfkit.runfolder import RunFolder
@@ -199,6 +194,22 @@ def test_loader_means_by_hand() -> None:
     assert means["fetch_s"] == pytest.approx(0.3)
     assert means["busy_share"] == pytest.approx(0.8 / 1.2)
     assert means["batches"] == 2
+
+
+def test_the_cpu_s_share_is_that_of_the_batches_that_have_it() -> None:
+    """The clock was read of one batch of 0.1 s, half of it CPU time; the mean batch took 0.25 s."""
+    read = fetch(fetch_s=0.1, fetch_cpu_s=0.05, collate_s=NAN, collate_cpu_s=NAN)
+    unread = fetch(1, fetch_s=0.4, fetch_cpu_s=NAN, collate_s=0.02, collate_cpu_s=NAN)
+    means = loader_means([read, unread])
+    assert means["fetch_cpu_s"] == pytest.approx(0.125)
+    assert "collate_cpu_s" not in means
+    assert not {"fetch_cpu_s", "collate_cpu_s"} & loader_means([unread]).keys()
+
+
+def test_a_batch_that_took_no_time_has_its_cpu_time() -> None:
+    """A collation too short for the clock has no share; what its CPU took is told as it is."""
+    means = loader_means([fetch(collate_s=0.0, collate_cpu_s=0.0)])
+    assert means["collate_cpu_s"] == 0.0
 
 
 def test_a_trainer_without_workers_has_no_busy_share() -> None:

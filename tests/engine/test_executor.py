@@ -19,6 +19,7 @@ from perfkit.engine.executor import Executor
 from perfkit.engine.plan import GenerationPlan
 from perfkit.engine.results import GenerationResult, ProcessResult
 from perfkit.errors import NO_SPACE, DamagedFile, PerfkitError, UsageError
+from perfkit.jsonlines import JsonLines
 from perfkit.runfolder import StudyFolder
 
 KEY = "x/fp32"
@@ -31,6 +32,7 @@ class Planned:
 
     raises: PerfkitError | None = None
     problem: PerfkitError | None = None
+    unfinished: GenerationResult | None = None
     message: str | None = None
 
     def __init__(self, study: StudyFolder, plan: GenerationPlan, **_: Any) -> None:
@@ -156,6 +158,27 @@ def test_a_study_that_cannot_be_locked(tmp_path: Path) -> None:
     (study.path / "lock").mkdir()
     with pytest.raises(PerfkitError, match=r"cannot write .*lock"):
         Executor(study, timeout_s=60, emit=lambda event: None).__enter__()
+
+
+def test_telemetry_is_of_all_commands(executor: Executor) -> None:
+    """A study that was gone on with has a file for each; a damaged one is left out."""
+    folder = executor.study.telemetry
+    head = {"format": 1, "gpus": [], "unavailable": {}}
+
+    def store(name: str, *shares: float) -> None:
+        lines = JsonLines(folder / name)
+        lines.append(head)
+        for number, share in enumerate(shares):
+            host = {"cpu_busy_share": share, "memory_available_bytes": 1}
+            times = {"t_ns": number, "t_end_ns": number}
+            lines.append({**times, "host": host, "gpus": [], "unavailable": {}})
+
+    store("samples.jsonl", 0.2)
+    store("samples-2.jsonl", 0.6, 0.6, 0.6)
+    (folder / "samples-3.jsonl").write_text("[]\n")
+    found = executor.averages([(0, 10)])
+    assert (found.samples, found.values["cpu_busy_share"]) == (4, pytest.approx(0.5))
+    assert executor.averages([]).values["cpu_busy_share"] is None
 
 
 def test_what_did_not_finish_is_removed(executor: Executor) -> None:

@@ -10,17 +10,24 @@ from typing import Any
 
 import pytest
 from fake_engine import row
+from fake_nvml import UUID, FakeNvml
 
 from perfkit.document import Status
-from perfkit.engine import generation as module
+from perfkit.engine import member
 from perfkit.engine.events import Event, PartLost, ProcessFailed, TurnRepeated
-from perfkit.engine.generation import LONGEST_BLOCK, MOST_REPEATS, QUIT_S, Generation
+from perfkit.engine.generation import Generation
+from perfkit.engine.member import QUIT_S
 from perfkit.engine.plan import Examine, GenerationPlan
 from perfkit.engine.process import Failed
 from perfkit.engine.results import GenerationResult
+from perfkit.engine.turns import LONGEST_BLOCK
+from perfkit.engine.watch import MOST_REPEATS
 from perfkit.errors import NO_SPACE, PerfkitError
-from perfkit.runfolder import JsonLines, RunFolder, StudyFolder
+from perfkit.jsonlines import JsonLines
+from perfkit.runfolder import RunFolder, StudyFolder
+from perfkit.telemetry.gpu import GpuGauge
 from perfkit.telemetry.host import HostSnapshot
+from perfkit.telemetry.nvml import Nvml
 from perfkit.telemetry.proc import CpuTimes
 
 FP32, AMP, TF32 = "x/fp32", "x/amp", "x/tf32"
@@ -47,6 +54,9 @@ class World:
     """Commands and kills, in order."""
     waited_s: dict[str, float] = field(default_factory=dict)
     """By what was waited for, the limit."""
+    gpu: FakeNvml | None = None
+    on_gpu: Callable[[FakeNvml, int, int], None] = lambda nvml, turn, pid: None
+    """What the n-th block or edge that was timed, of that process, makes the GPU tell."""
     timed: int = 0
     now_s: float = 0.0
     busy_s: float = 0.0
@@ -83,11 +93,13 @@ class _Process:
         self._may_fail(do)
         if do in ("block", "edges"):
             self.world.busy_s += self.world.foreign_s(self.world.timed)
+            if self.world.gpu is not None:
+                self.world.on_gpu(self.world.gpu, self.world.timed, self.pid)
             self.world.timed += 1
             self.world.now_s += BLOCK_S
         return {"step_s": self.world.step_s, **arguments}
 
-    def tell(self, do: str, **arguments: Any) -> None:
+    def send(self, do: str, **arguments: Any) -> None:
         self.world.asked.append((self.key, do, arguments))
         self.world.told.append(f"{do} {self.key}")
 
@@ -114,8 +126,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def carry_out(
         world: World, keys: tuple[str, ...] = (FP32,), capacity: int = 0, **plan: Any
     ) -> tuple[GenerationResult, list[Event]]:
-        monkeypatch.setattr(module, "TrainingProcess", world.process)
+        monkeypatch.setattr("perfkit.engine.generation.TrainingProcess", world.process)
         events: list[Event] = []
+        gpu_gauge = GpuGauge(lambda: Nvml(world.gpu))
+        if world.gpu is not None:
+            gpu_gauge.watch(UUID)
         rows = tuple(map(row, keys))
         rows = tuple(
             replace(r, config=replace(r.config, num_workers=1, prefetch_factor=capacity or 1))
@@ -126,6 +141,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             GenerationPlan(number=1, group=0, rows=rows, **{"palindromes": 1, **plan}),
             timeout_s=60,
             gauge=world,  # type: ignore[arg-type]
+            gpu_gauge=gpu_gauge,
             emit=events.append,
             on_ready=lambda environment: None,
         )
@@ -194,11 +210,13 @@ def test_arms_for_which_there_is_no_time_are_dropped(run: Any) -> None:
     """By what the warm-up measured: six palindromes of steps of 2 s do not fit into a minute."""
     world = World(step_s=2.0)
     arms = ("real", "replay", "replay_running")
-    result, _ = run(world, arms=arms, palindromes=6, block_s=0.4, load_s=2.0, most_s=60.0)
+    times: dict[str, Any] = {"block_s": 0.4, "load_s": 2.0, "repeat_s": 3.0, "most_s": 60.0}
+    result, _ = run(world, arms=arms, palindromes=6, **times)
     sizes = [told for _, do, told in world.asked if do == "block"]
     assert {told["arm"] for told in sizes} == {"real"}
     assert all(told["steps"] == 5 for told in sizes)
-    assert result.dropped == ("replay", "replay_running", "load")
+    assert result.dropped == ("replay", "replay_running", "load", "evaluation_repeat")
+    assert [told for _, do, told in world.asked if do == "edges"] == [{"repeat_s": 0.0}]
     assert result.palindromes == 3
 
 
@@ -234,6 +252,72 @@ def test_disturbed_edges_are_repeated(run: Any) -> None:
     _, events = run(world, spare_s=10.0)
     assert [do for _, do, _ in world.asked].count("edges") == 2
     assert sum(isinstance(event, TurnRepeated) for event in events) == 1
+
+
+def heat(nvml: FakeNvml) -> None:
+    nvml.slowed_ns[270] += 10**15
+
+
+def slow_clock(nvml: FakeNvml) -> None:
+    nvml.sm_clock_mhz = 1400
+
+
+def stranger(nvml: FakeNvml) -> None:
+    nvml.used.append((900, 2**62 + len(nvml.used), 50))
+
+
+@pytest.mark.parametrize(
+    ("disturb", "throttled", "share"),
+    [(heat, True, 0.0), (slow_clock, True, 0.0), (stranger, False, 0.5)],
+)
+def test_a_block_on_a_gpu_that_was_disturbed_is_repeated(
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    disturb: Callable[[FakeNvml], None],
+    throttled: bool,
+    share: float,
+) -> None:
+    """The second block alone ran on a throttled or a shared GPU: it is run once more, and counts then."""
+    monkeypatch.setattr("os.getpgid", lambda pid: pid)
+
+    def on_gpu(nvml: FakeNvml, turn: int, pid: int) -> None:
+        nvml.sm_clock_mhz = 1980
+        nvml.used.append((pid, 2**62 + len(nvml.used), 60))
+        if turn == 1:
+            disturb(nvml)
+
+    world = World(gpu=FakeNvml(), on_gpu=on_gpu)
+    _, events = run(world, spare_s=10.0, edges=False)
+    assert len(blocks(world)) == 3
+    (repeated,) = [event for event in events if isinstance(event, TurnRepeated)]
+    assert repeated == TurnRepeated(FP32, 0.0, share, throttled)
+
+
+@pytest.mark.parametrize(("disturb", "flag"), [(heat, (False, True)), (stranger, (True, False))])
+def test_a_gpu_that_stays_disturbed_is_flagged(
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    disturb: Callable[[FakeNvml], None],
+    flag: tuple[bool, bool],
+) -> None:
+    """After two repeats each block counts as it is: shared, or throttled."""
+    monkeypatch.setattr("os.getpgid", lambda pid: pid)
+    watches: list[Any] = []
+    collect = member.collect
+
+    def collected(folder: Any, key: str, seen: Any, *rest: Any) -> Any:
+        watches.extend(seen)
+        return collect(folder, key, seen, *rest)
+
+    def on_gpu(nvml: FakeNvml, turn: int, pid: int) -> None:
+        nvml.used.append((pid, 2**62 + len(nvml.used), 60))
+        disturb(nvml)
+
+    monkeypatch.setattr(member, "collect", collected)
+    world = World(gpu=FakeNvml(), on_gpu=on_gpu)
+    run(world, spare_s=100.0, edges=False)
+    assert [watch.number for watch in watches] == [3, 6]
+    assert [(watch.disturbed, watch.throttled) for watch in watches] == [flag, flag]
 
 
 @pytest.mark.parametrize(("spare_s", "run_in_all"), [(0.0, 2), (0.9, 2), (1.5, 3), (2.5, 4)])
@@ -381,6 +465,31 @@ def test_what_is_not_planned_is_not_asked(run: Any) -> None:
     run(world, full_epoch=True, examine={FP32: Examine(seed=3, perturbations=(0.5,))})
     assert [do for _, do, _ in world.asked][3:] == ["edges", "epoch", "examine", "quit"]
     assert world.asked[-2][2] == {"seed": 3, "perturbations": [0.5]}
+
+
+@pytest.mark.parametrize("left", [3, 0])
+@pytest.mark.parametrize("partial", [True, False])
+def test_what_an_interrupt_leaves(run: Any, monkeypatch: Any, left: int, partial: bool) -> None:
+    """Where the plan says so, the blocks that were timed and what was not; read once nothing runs."""
+    seen, collect = [], member.collect
+
+    def collected(*told: Any) -> Any:
+        assert f"end {FP32}" in world.told
+        seen.append((len(told[2]), {part: lost.reason for part, lost in told[-1].items()}))
+        return collect(*told)
+
+    def press(turn: int) -> float:
+        if turn == left:
+            raise KeyboardInterrupt
+        return 0.0
+
+    monkeypatch.setattr(member, "collect", collected)
+    world = World(foreign_s=press)
+    with pytest.raises(KeyboardInterrupt):
+        run(world, arms=("real", "replay"), profile=True, partial=partial)
+    assert (world.generation.unfinished is not None) is bool(partial and left)
+    lost = {"edges": "interrupted", "burst": "interrupted"}
+    assert seen == ([(left, lost)] if partial and left else [])
 
 
 def test_a_generation_has_room_for_four() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfkit.engine.phases import LEAST_MARKED, StepMeans, step_means
+from perfkit.engine.phases import LEAST_MARKED, StepMeans, ahead_s, step_means
 from perfkit.records import NAN, StepRecord
 
 SECONDS = st.floats(0, 10)
@@ -122,3 +122,36 @@ def test_run_delay_is_a_mean_of_what_is_known() -> None:
     records = [step(run_delay_s=0.002), step(run_delay_s=0.004), step()]
     assert step_means(records).run_delay_s == pytest.approx(0.003)
     assert step_means([step()]).run_delay_s is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "ahead"),
+    [
+        # asked 1 ms ahead; the device took its 40 ms of wait and 30 + 60 + 5 of work, the host 50 and 21 more
+        ({"lead_s": 0.001, "exposed_wait_s": 0.04}, 0.001 - 0.01 + 0.025 + 0.054),
+        # an inf check waits for the device inside the update: it was furthest ahead before
+        ({"lead_s": 0.0, "exposed_wait_s": 0.05, "optimizer_s": 0.084}, 0.025 + 0.054),
+        ({"lead_s": 0.0, "exposed_wait_s": 0.05, "optimizer_s": 0.0}, 0.025 + 0.054 + 0.005),
+        # no update in this step
+        (
+            {"lead_s": 0.0, "exposed_wait_s": 0.05, "optimizer_s": NAN, "device_optimizer_s": NAN},
+            0.025 + 0.054,
+        ),
+        # launching takes longer than computing
+        ({"lead_s": 0.0, "exposed_wait_s": 0.05, "backward_s": 0.2}, 0.0),
+    ],
+)
+def test_how_far_the_host_was_ahead(changes: dict[str, float], ahead: float) -> None:
+    """By hand: its place and the device's at the end of backward and of the update, the larger distance."""
+    record = on_device(**{"h2d_s": 0.0, "optimizer_s": 0.01, **changes})
+    assert ahead_s([record]) == pytest.approx(ahead)
+
+
+def test_how_far_the_host_was_ahead_is_told_by_marked_steps() -> None:
+    """The mean of those; nothing on the host's own clock."""
+    near = on_device(h2d_s=0.0, lead_s=0.0, exposed_wait_s=0.05, optimizer_s=0.084)
+    far = near._replace(lead_s=0.02)
+    unmarked = on_device(marked=False, lead_s=0.5)
+    assert ahead_s([near, unmarked, far]) == pytest.approx(0.025 + 0.054 + 0.01)
+    assert ahead_s([unmarked]) is None
+    assert ahead_s([step()]) is None

@@ -87,10 +87,27 @@ def test_headings_name_every_column() -> None:
         "Configuration", "Epoch time", "Step time", "Samples/s", "Speed-up", "Peak memory",
         "GPU utilisation", "Notes",
     )  # fmt: skip
-    heading = console.render(TWO_ROWS, width=120, color=False).splitlines()[0]
+    rows = tuple(replace(one, gpu_util_share=0.97) for one in TWO_ROWS.rows)
+    shown = replace(TWO_ROWS, rows=rows)
+    heading = console.render(shown, width=120, color=False).splitlines()[0]
     assert [heading.index(title) for title in titles] == sorted(map(heading.index, titles))
-    narrow = console.render(TWO_ROWS, width=60, color=False)
+    narrow = console.render(shown, width=60, color=False)
     assert all(f"  {title}" in narrow for title in titles[1:])
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_a_column_without_any_value_is_left_out(width: int) -> None:
+    """Its reason stands below; a column that one row has a value in stays, and so do all that can be told."""
+    text = console.render(TWO_ROWS, width=width, color=False)
+    table, _, below = text.partition("amp trains an epoch")
+    assert "GPU utilisation" not in table
+    assert "GPU utilisation, allocated device memory" in " ".join(below.split())
+    one = replace(TWO_ROWS.rows[1], gpu_util_share=0.5, notes=())
+    shown = replace(TWO_ROWS, rows=(TWO_ROWS.rows[0], one))
+    table = console.render(shown, width=width, color=False).partition("amp trains an epoch")[0]
+    assert "GPU utilisation" in table and "Notes" not in table
+    lost = document(failed("a/fp32", "oom", "no room"))
+    assert "Epoch time" not in console.render(lost, width=width, color=False)
 
 
 @pytest.mark.parametrize("width", [60, 120])
@@ -134,7 +151,7 @@ def test_long_names_turn_the_table_into_records() -> None:
     name = "convnext/bf16+compile=max-autotune-no-cudagraphs+num_workers=4"
     shown = document(reference(), row(name, 20.9, 0.4, speedup=FASTER, notes=(EMULATED,)))
     text = console.render(shown, width=120, color=False)
-    assert f"\n{name}\n  Epoch time       20.9 ± 0.4 s\n" in text
+    assert f"\n{name}\n  Epoch time     20.9 ± 0.4 s\n" in text
 
 
 @given(key=st.text(min_size=1), message=st.text(), width=st.integers(1, 250))

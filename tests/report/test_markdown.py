@@ -147,8 +147,10 @@ def test_what_is_unavailable_has_its_reason() -> None:
     text = markdown.report([run(TWO_ROWS)])
     assert "- **Not available**: MFU: no published peak is known for this device" in text
     assert "no GPU was in use" in text
-    row = next(line for line in text.split("\n") if line.startswith("| `convnext/fp32`"))
-    assert "–" in row
+    assert "GPU utilisation (" not in text
+    lost = markdown.report([run(LOST_PART)])
+    row = next(line for line in lost.split("\n") if line.startswith("| `convnext/amp`"))
+    assert "|              – |" in row
 
 
 def test_warnings_are_in_every_format() -> None:

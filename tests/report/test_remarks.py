@@ -94,6 +94,8 @@ def test_machine_leaves_out_what_is_unknown() -> None:
     assert machine({}) == ""
     assert machine(CPU).count("Example CPU") == 1
     assert machine({"cores_usable": 1, "torch": "2.13.0"}) == "1 core, torch 2.13.0"
+    assert machine({"cores_usable": 3, "cores_total": 64}) == "3 of 64 cores"
+    assert machine({"cores_usable": 2, "cores_total": 2}) == "2 cores"
 
 
 def test_compiling_shows_its_price() -> None:

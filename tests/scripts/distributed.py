@@ -1,6 +1,7 @@
-"""Two ranks over gloo, started by torchrun."""
+"""Two ranks over gloo, started by torchrun; the second one is late in every step."""
 
 import os
+import time
 
 import torch
 from _weights import digest
@@ -19,9 +20,12 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 for epoch in range(2):
     sampler.set_epoch(epoch)
     for (batch,) in loader:
+        time.sleep(0.02 * distributed.get_rank())
         optimizer.zero_grad()
-        nn.functional.mse_loss(model(batch), batch).backward()
+        loss = nn.functional.mse_loss(model(batch), batch)
+        loss.backward()
         optimizer.step()
+        distributed.all_reduce(loss.detach())
 if distributed.get_rank() == 0:
     print("weights", digest(model), sorted(name for name in os.environ if "RANK" in name))
 distributed.destroy_process_group()

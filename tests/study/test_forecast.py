@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfkit.config import RunConfig
+from perfkit.engine.member import PARTS
 from perfkit.engine.results import ProcessResult
-from perfkit.engine.seat import PARTS
 from perfkit.study.forecast import (
     epoch_parts_s,
     lost_of_the_epoch,

@@ -9,11 +9,13 @@ import pytest
 from fake_engine import row
 from hypothesis import given
 from hypothesis import strategies as st
+from own_settings import declared
 
 from perfkit.config import RunConfig
 from perfkit.engine.plan import MOST_PROCESSES
 from perfkit.errors import UsageError
 from perfkit.study.matrix import fp32_twin, groups, rows, swept
+from perfkit.study.sizes import Machine, base_config
 
 BASE = RunConfig(arch="convnext", num_workers=1)
 BASELINE = replace(BASE, arch="baseline")
@@ -83,9 +85,7 @@ def test_what_cannot_be_had_is_refused(text: str, message: str) -> None:
         rows([BASE], ["fp32", text])
 
 
-@pytest.mark.parametrize(
-    "text", ["num_workers", "num_workers=", "num_workers=1,,2", "amp=1", "x=1"]
-)
+@pytest.mark.parametrize("text", ["num_workers", "num_workers=", "num_workers=1,,2", "amp=1"])
 def test_a_sweep_names_a_variant_and_its_values(text: str) -> None:
     """A sweep without values, over what takes none, or over nothing there is, is refused."""
     with pytest.raises(UsageError):
@@ -138,3 +138,68 @@ def test_a_changed_program_is_no_twin() -> None:
     planned = rows([BASE], ["fp32+compile", "amp", "fp32"])
     assert all((t := fp32_twin(r, planned)) and t.key == "convnext/fp32" for r in planned)
     assert fp32_twin(planned[1], planned[:2]) is None
+
+
+OWN = RunConfig(arch="mine.py:factory", workload={"width": 64, "rate": 0.5, "bias": True})
+
+
+def test_a_workloads_own_settings_are_variants_and_sweeps() -> None:
+    """Without a file of theirs; the base's value is no row of its own, and text has one form."""
+    found = keys("fp32", "amp", bases=(OWN,), sweeps=("width=064,8", "bias=1,0"))
+    assert found == [
+        f"mine.py:factory/{precision}{own}"
+        for precision in ("fp32", "amp")
+        for own in ("", "+bias=0", "+width=8", "+bias=0+width=8")
+    ]
+    (row,) = rows([OWN], ["rate=1e-3+num_workers=2"])
+    assert row.key == "mine.py:factory/fp32+num_workers=2+rate=0.001"
+    assert row.config.workload == {"width": 64, "rate": 0.001, "bias": True}
+    assert rows([OWN], [row.variant]) == (row,)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("widht=8", "mine.py:factory has no setting widht", "did you mean width?"),
+        ("num_worker=8", "mine.py:factory has no setting num_worker", "did you mean num_workers?"),
+        (
+            "base_channels=8",
+            "mine.py:factory has no setting base_channels",
+            "it has bias, rate, width",
+        ),
+        ("width", "unknown variant 'width'", None),
+        ("width=", "width needs a value", None),
+        ("width=wide", "width=wide: the value should be a whole number", None),
+        ("bias=yes", "bias=yes: the value should be 0 or 1", None),
+    ],
+)
+def test_a_setting_that_a_workload_does_not_have_is_refused(
+    text: str, message: str, hint: str | None
+) -> None:
+    """By the nearest name among its settings and the variants."""
+    with pytest.raises(UsageError) as caught:
+        rows([OWN], [text])
+    assert caught.value.message == message
+    assert hint is None or caught.value.hint == hint
+
+
+def test_a_setting_must_be_known_to_every_workload_of_its_rows() -> None:
+    """With two workloads in one bench, the one that lacks it is named."""
+    with pytest.raises(UsageError, match=r"^convnext has no setting width$"):
+        rows([OWN, replace(BASE, workload={"num_blocks": 4})], ["fp32"], [swept("width=8,16")])
+
+
+def test_another_network_is_no_twin() -> None:
+    """What a workload's own settings change is not known; accumulated batches have the same losses."""
+    planned = rows([OWN], ["fp32", "amp+width=8", "amp+accumulate=2"])
+    assert fp32_twin(planned[1], planned) is None
+    assert fp32_twin(planned[2], planned) == planned[0]
+
+
+def test_what_is_done_between_epochs_makes_no_other_training() -> None:
+    """The losses of a row that plots less often, or evaluates on fewer images, are those of any other."""
+    base = base_config(Machine(device="cpu", cores=2), "convnext", declared()["convnext"])
+    planned = rows([base], ["fp32", "amp+metrics_every=0+viz_every=7+eval_samples=8"])
+    assert fp32_twin(planned[1], planned) == planned[0]
+    planned = rows([base], ["fp32", "amp+data=memory"])
+    assert fp32_twin(planned[1], planned) is None

@@ -75,6 +75,29 @@ def test_parts_add_up_to_the_epoch() -> None:
     assert sum(only.epoch_parts_s.values()) == pytest.approx(only.epoch_time_s.value)
 
 
+PARTS = ("evaluation", "epoch_start", "losses", "flops_per_sample", "full_epoch", "edges", "memory")
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("in_generations", [(1,), (2,), (1, 2)])
+def test_a_reason_never_stands_beside_a_value(part: str, in_generations: tuple[int, ...]) -> None:
+    """Whatever some processes lost or could not tell, and telemetry that was missing for a while."""
+    why = {part: "failed", "gemm_ceiling_share": "no_memory", "peak_rss_bytes": "no_permission"}
+    results = []
+    for number in (1, 2, 3):
+        found = process("x/fp32", edges={"evaluation": 0.2}, examined={"flops_per_sample": 10})
+        if number in in_generations:
+            found = replace(found, lost={part: "planted"}, unavailable=why)
+        results.append(generation(found, number=number))
+    telemetry = ({"cpu_busy_share": 0.5, "gpu_util_share": None}, {"cpu_busy_share": "no_data"})
+    (only,) = make_rows((FP32,), results, {"x/fp32": telemetry})
+    told = {name: getattr(only, name) for name in only.unavailable if hasattr(only, name)}
+    for values in (only.telemetry, only.memory, only.epoch_parts_s, only.startup_s, only.loss):
+        told |= {name: value for name, value in values.items() if name in only.unavailable}
+    assert {name for name, value in told.items() if value is not None} == set()
+    assert "gpu_util_share" in told and "peak_rss_bytes" not in told
+
+
 @pytest.mark.parametrize("status", FAILURES)
 def test_a_failure_is_a_row_of_its_kind(status: Status) -> None:
     """A row that failed at once has its status, its message and a reason for every number it lacks."""
@@ -157,7 +180,7 @@ def test_peaks_are_the_highest_of_any_process() -> None:
         for n, peak in enumerate(peaks, start=1)
     ]
     (only,) = made(*results, of=(FP32,))
-    assert only.memory == {"peak_rss_bytes": 1200, "x": 5}
+    assert (only.peak_rss_bytes, only.memory) == (1200, {"x": 5})
 
 
 def test_compiling_pays_for_itself_after_so_many_epochs() -> None:

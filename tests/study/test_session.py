@@ -11,8 +11,7 @@ from fake_engine import FakeEngine, row
 from perfkit.document import Document
 from perfkit.engine.plan import GenerationPlan, RowPlan
 from perfkit.engine.results import GenerationResult
-from perfkit.study.rows import Averages
-from perfkit.study.session import Session
+from perfkit.study.session import Measured, Session
 
 ONLY = "tiny/fp32"
 
@@ -32,14 +31,16 @@ class Twice:
         return GenerationPlan(number=len(results) + 1, group=0, rows=self.rows, palindromes=1)
 
 
-def told(
-    results: Sequence[GenerationResult], *, elapsed_s: float, complete: bool, telemetry: Averages
-) -> Document:
+def told(study: Measured) -> Document:
     """An answer that is nobody's: what it was given."""
-    method = {"seen": len(results), "elapsed_s": elapsed_s, "telemetry": sorted(telemetry)}
+    method = {
+        "seen": len(study.results),
+        "elapsed_s": study.elapsed_s,
+        "telemetry": sorted(study.telemetry),
+    }
     return Document(
         kind="other", command="", created="", environment={}, base={}, method=method,
-        complete=complete,
+        complete=study.complete,
     )  # fmt: skip
 
 

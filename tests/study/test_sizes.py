@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from own_settings import declared
 
 from perfkit.study.sizes import MOST_WORKERS, Machine, base_config, chosen
 
@@ -18,17 +20,29 @@ def machine(device: str = "cpu", cores: int = 2, memory: int | None = None) -> M
 
 def test_two_cores_get_something_quick() -> None:
     """On two cores one trains and one loads, on small images in small batches."""
-    config = base_config(machine(), "convnext")
+    config = base_config(machine(), "convnext", declared()["convnext"])
     assert (config.num_threads, config.num_workers) == (1, 1)
-    assert (config.image_size, config.batch_size, config.num_samples) == (32, 16, 2048)
+    assert (config.count_of("image_size"), config.batch_size, config.num_samples) == (32, 16, 2048)
     assert not config.pin_memory
 
 
 def test_a_large_gpu_gets_no_toy() -> None:
     """An 80 GiB GPU trains in full batches of larger images, read into pinned memory."""
-    config = base_config(machine("cuda:0", 16, 80 * GIB), "convnext")
-    assert (config.image_size, config.batch_size, config.num_samples) == (128, 256, 32768)
+    config = base_config(machine("cuda:0", 16, 80 * GIB), "convnext", declared()["convnext"])
+    assert config.count_of("image_size") == 128
+    assert (config.batch_size, config.num_samples) == (256, 32768)
     assert config.pin_memory and config.devices == ("cuda:0",)
+
+
+@pytest.mark.parametrize(
+    ("default", "cores", "threads"), [(8, 16, 8), (16, 4, 4), (None, 16, 16), (1, 16, 1)]
+)
+def test_threads_beside_a_gpu_are_torch_s_own(
+    default: int | None, cores: int, threads: int
+) -> None:
+    """As many as a script of one's own would have, but no more than the cores that may be used."""
+    found = Machine.of("cuda:0", {"cores_usable": cores, "num_threads": default})
+    assert base_config(found, "convnext").num_threads == threads
 
 
 def test_the_learning_rate_is_for_the_batch_that_was_chosen() -> None:

@@ -52,9 +52,11 @@ def test_a_processor_that_is_not_listed(root: str, cpus: tuple[int, ...]) -> Non
     assert proc.cpu_times(cpus, root) is None
 
 
-def test_memory(root: str, tmp_path: Path) -> None:
-    """The kernel's estimate in bytes; None from a kernel that makes none."""
+def test_memory(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's estimate in bytes, or what the group has left; None from a kernel that makes none."""
     assert proc.memory_available_bytes(root) == 4000 * 1024
+    monkeypatch.setattr(proc.limits, "group_free_bytes", lambda: 1000)
+    assert proc.memory_available_bytes(root) == 1000
     (tmp_path / "meminfo").write_text("MemTotal: 8000 kB\n")
     assert proc.memory_available_bytes(root) is None
 

@@ -13,7 +13,7 @@ import pytest
 from bench_process import wait_for
 from fake_nvml import UUID, VALUES, FakeNvml
 
-from perfkit.runfolder import JsonLines
+from perfkit.jsonlines import JsonLines
 from perfkit.telemetry import nvml, sampler
 from perfkit.telemetry.reading import REASONS
 from perfkit.telemetry.start import Sampler
@@ -87,7 +87,7 @@ def test_from_start_to_stop(tmp_path: Path) -> None:
     assert times == sorted(times)
     assert began_ns < times[0]
     assert times[-1] < ended_ns
-    means = average(running.path, [(began_ns, ended_ns)])
+    means = average([running.path], [(began_ns, ended_ns)])
     assert means.samples == len(samples)
     assert (means.values["memory_available_bytes"] or 0) > 0
     assert 0 <= (means.values["cpu_busy_share"] or 0) <= 1

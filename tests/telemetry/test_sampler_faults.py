@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from bench_process import wait_for
 
-from perfkit.runfolder import JsonLines
+from perfkit.jsonlines import JsonLines
 from perfkit.telemetry import nvml, sampler, start
 from perfkit.telemetry.start import Sampler
 from perfkit.telemetry.windows import average
@@ -105,7 +105,7 @@ def test_it_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     finally:
         kill(parent)
     wait_for(lambda: gone(pid), 10)
-    assert average(tmp_path / "samples.jsonl", ALWAYS).samples > 0
+    assert average([tmp_path / "samples.jsonl"], ALWAYS).samples > 0
 
 
 @linux_only
@@ -133,7 +133,7 @@ def test_a_driver_that_hangs_does_not_keep_us_waiting(
         pid = running.pid
     assert pid is not None
     assert gone(pid)
-    means = average(running.path, ALWAYS)
+    means = average([running.path], ALWAYS)
     assert set(means.values.values()) == {None}
     assert set(means.unavailable.values()) == {"no_data"}
 
@@ -143,7 +143,7 @@ def test_no_such_gpu(tmp_path: Path) -> None:
     with Sampler(tmp_path, ["GPU-0"], interval_s=INTERVAL_S) as running:
         wait_for(lambda: lines(running.path) > 3)
     assert running.unavailable is None
-    means = average(running.path, ALWAYS, gpu_uuid="GPU-0")
+    means = average([running.path], ALWAYS, gpu_uuid="GPU-0")
     for name in nvml.NAMES:
         assert means.values[name] is None
         assert means.unavailable[name] in ("no_driver", "no_data")
@@ -195,7 +195,7 @@ def test_a_sampler_that_was_killed_is_told(tmp_path: Path) -> None:
         wait_for(lambda: running.pid is None)
     assert running.unavailable is not None
     assert "ended by itself with code -9" in running.unavailable
-    assert average(running.path, ALWAYS).samples > 0
+    assert average([running.path], ALWAYS).samples > 0
 
 
 def test_a_sampler_that_cannot_start_raises_nothing(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfkit.errors import DamagedFile, LaterVersion
-from perfkit.runfolder import JsonLines
+from perfkit.jsonlines import JsonLines
 from perfkit.telemetry import nvml, sampler
 from perfkit.telemetry.windows import NAMES, average
 
 A, B = "GPU-aaaa", "GPU-bbbb"
+ALWAYS = [(-(10**10), 100)]
+"""Long enough for what looks back."""
 
 
 def head(*gpus: str, **changes: Any) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def test_the_mean_of_what_fell_into_the_windows(tmp_path: Path) -> None:
     items = [busy(10, 0.1), busy(20, 0.2), busy(30, 0.4), busy(40, 0.8)]
     path = written(tmp_path, head(), *items)
     # 10–12 whole, 20–22 over the edge, 30–32 between, 40–42 whole up to the end
-    means = average(path, [(10, 21), (35, 42)])
+    means = average([path], [(10, 21), (35, 42)])
     assert means.samples == 2
     assert means.values["cpu_busy_share"] == pytest.approx(0.45)
     assert "cpu_busy_share" not in means.unavailable
@@ -71,7 +73,7 @@ def test_a_sample_counts_once_and_only_within(
     """Also when windows overlap; without any sample there is no value."""
     with TemporaryDirectory() as folder:
         path = written(Path(folder), head(), *(busy(t, t / 100) for t in times))
-        means = average(path, windows)
+        means = average([path], windows)
     inside = [t / 100 for t in times if any(s <= t and t + 2 <= e for s, e in windows)]
     assert means.samples == len(inside)
     expected = pytest.approx(fmean(inside)) if inside else None
@@ -81,7 +83,7 @@ def test_a_sample_counts_once_and_only_within(
 
 def test_every_name_has_a_value_or_a_reason(tmp_path: Path) -> None:
     """A file that is not there has neither samples nor values."""
-    means = average(tmp_path / "none.jsonl", [(0, 100)])
+    means = average([tmp_path / "none.jsonl"], ALWAYS)
     assert (means.samples, set(means.values)) == (0, set(NAMES))
     assert means.unavailable == dict.fromkeys(NAMES, "no_data")
 
@@ -95,7 +97,7 @@ def test_a_zero_is_a_value_and_a_null_is_not(tmp_path: Path) -> None:
         sample(20, gpus={A: {"power_watts": 300}}),
         sample(30, gpus={A: {}}, **{f"{A}.power_watts": "gpu_lost"}),
     )
-    means = average(path, [(0, 100)])
+    means = average([path], ALWAYS)
     assert (means.values["power_watts"], means.values["gpu_util_share"]) == (200, 0)
     assert means.unavailable["sm_clock_hz"] == "no_data"
 
@@ -103,7 +105,7 @@ def test_a_zero_is_a_value_and_a_null_is_not(tmp_path: Path) -> None:
 def test_reasons_come_from_the_samples(tmp_path: Path) -> None:
     """Why a value of a GPU or of the host is missing."""
     why = {f"{A}.power_watts": "no_permission", "cpu_busy_share": "not_on_this_os"}
-    means = average(written(tmp_path, head(A), sample(10, gpus={A: {}}, **why)), [(0, 100)])
+    means = average([written(tmp_path, head(A), sample(10, gpus={A: {}}, **why))], ALWAYS)
     assert means.unavailable["power_watts"] == "no_permission"
     assert means.unavailable["cpu_busy_share"] == "not_on_this_os"
 
@@ -118,7 +120,7 @@ def test_reasons_come_from_the_samples(tmp_path: Path) -> None:
 )
 def test_reasons_that_the_head_knows(tmp_path: Path, first: dict[str, Any], reason: str) -> None:
     """No GPU was in use, there are no samples, there is no driver."""
-    means = average(written(tmp_path, first), [(0, 100)])
+    means = average([written(tmp_path, first)], ALWAYS)
     assert {means.unavailable[name] for name in nvml.NAMES} == {reason}
 
 
@@ -129,14 +131,60 @@ def test_one_gpu_or_all(tmp_path: Path, uuid: str | None, watts: float | None) -
     """A GPU is named with its prefix or without; no name takes the mean of all."""
     gpus = {A: {"power_watts": 100}, B: {"power_watts": 300}}
     path = written(tmp_path, head(A, B), sample(10, gpus=gpus))
-    assert average(path, [(0, 100)], gpu_uuid=uuid).values["power_watts"] == watts
+    assert average([path], ALWAYS, gpu_uuid=uuid).values["power_watts"] == watts
+
+
+SECOND = 10**9
+
+
+@pytest.mark.parametrize(
+    ("window", "share", "reason"),
+    [
+        # read at 0.9, 1.0, 1.4 and 1.8 s
+        ((0, 2 * SECOND), 0.6, None),
+        ((0, SECOND), None, "window_too_short"),
+        ((SECOND, 2 * SECOND), None, "window_too_short"),
+        ((10 * SECOND, 20 * SECOND), None, "no_data"),
+    ],
+)
+def test_what_looks_back_to_before_the_window_is_left_out(
+    tmp_path: Path, window: tuple[int, int], share: float | None, reason: str | None
+) -> None:
+    """Utilisation read in a window's first second is somebody else's; the clock is of the moment."""
+    at = {0.9: 0.0, 1.0: 0.4, 1.4: 0.6, 1.8: 0.8}
+    clock = {"sm_clock_hz": 1e9}
+    samples = [
+        sample(round(t * SECOND), gpus={A: {"gpu_util_share": util, **clock}})
+        for t, util in at.items()
+    ]
+    means = average([written(tmp_path, head(A), *samples)], [window])
+    assert means.values["gpu_util_share"] == (None if share is None else pytest.approx(share))
+    assert means.unavailable.get("gpu_util_share") == reason
+    assert means.values["sm_clock_hz"] == (1e9 if reason != "no_data" else None)
+
+
+def test_of_windows_that_overlap_the_longest_counts(tmp_path: Path) -> None:
+    """A sample in the first second of one may be later in another."""
+    path = written(tmp_path, head(A), sample(2 * SECOND, gpus={A: {"gpu_util_share": 0.5}}))
+    windows = [(SECOND + 1, 3 * SECOND), (0, 3 * SECOND)]
+    assert average([path], windows).values["gpu_util_share"] == 0.5
+
+
+def test_files_are_joined_sample_by_sample(tmp_path: Path) -> None:
+    """A study that was gone on with has a file per command: 1 sample of 0.2 and 3 of 0.6 make 0.5."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    first = written(tmp_path / "a", head(), busy(10, 0.2))
+    second = written(tmp_path / "b", head(), busy(50, 0.6), busy(60, 0.6), busy(70, 0.6))
+    means = average([first, second], [(0, 100)])
+    assert (means.samples, means.values["cpu_busy_share"]) == (4, pytest.approx(0.5))
 
 
 def test_a_torn_last_sample_is_dropped(tmp_path: Path) -> None:
     """The sampler may have died in the middle of it."""
     path = written(tmp_path, head(), busy(10, 0.5), busy(20, 0.7))
     path.write_bytes(path.read_bytes()[:-9])
-    means = average(path, [(0, 100)])
+    means = average([path], ALWAYS)
     assert (means.samples, means.values["cpu_busy_share"]) == (1, 0.5)
 
 
@@ -146,11 +194,11 @@ def test_what_is_no_sample_is_a_damaged_file(tmp_path: Path, line: str) -> None:
     path = written(tmp_path, head(), busy(10, 0.5))
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(DamagedFile, match=r"samples\.jsonl"):
-        average(path, [(0, 100)])
+        average([path], ALWAYS)
 
 
 def test_a_later_format_is_refused(tmp_path: Path) -> None:
     """With what to do about it."""
     with pytest.raises(LaterVersion, match="format 2; this perfkit reads up to 1") as caught:
-        average(written(tmp_path, head(format=sampler.FORMAT + 1)), [(0, 100)])
+        average([written(tmp_path, head(format=sampler.FORMAT + 1))], ALWAYS)
     assert caught.value.hint

@@ -16,7 +16,7 @@ from perfkit.stats import LEAST_STEPS
 from perfkit.training import arms
 from perfkit.training.arms import REPLAYED_BATCHES, BatchesChanged, Real, Replay
 from perfkit.training.blocks import ArmBlocks, cpu_s_of, loader_alone
-from perfkit.training.setup import BatchOrder, make_loader
+from perfkit.training.loading import BatchOrder, make_loader
 
 
 class Pair(NamedTuple):

@@ -91,6 +91,15 @@ def test_a_block_is_answered_and_recorded(player: Any) -> None:
     assert FETCHES.count(path) >= 6
 
 
+def test_a_block_of_an_arm_is_whole_updates(player: Any) -> None:
+    """Of four batches each: the fewest steps, five, become eight, also where nobody says how many."""
+    commands = player(accumulate=4)
+    commands.do_warm_up(0.0)
+    for size in ({"seconds": 0.0}, {}):
+        told = answered(commands.do_block(1, "real", **size))["result"]
+        assert told["steps"] == 8
+
+
 def test_replay_leaves_the_workers_idle(player: Any) -> None:
     """Nothing is taken from the loader once the batches to replay are there."""
     commands = player(num_workers=1)

@@ -17,9 +17,9 @@ from torch import nn
 from perfkit.records import EVALUATION, PERIODIC, SPANS
 from perfkit.training.arms import Real
 from perfkit.training.edges import Edges
+from perfkit.training.loading import BatchOrder, make_loader
 from perfkit.training.loop import Loop
 from perfkit.training.parts import Parts
-from perfkit.training.setup import BatchOrder, make_loader
 from perfkit.training.workload import Epoch, Periodic
 
 
@@ -100,6 +100,7 @@ def test_an_epoch_of_whole_batches_has_no_partial_one(
         ({"num_samples": 16}, 1),
         ({"num_samples": 1600, "num_workers": 1, "prefetch_factor": 8}, 10),
         ({"num_samples": 1600, "num_workers": 1, "prefetch_factor": 60}, 24),
+        ({"num_samples": 160, "accumulate": 3}, 6),
     ],
 )
 def test_a_pass_reaches_past_the_queue_but_not_past_the_epoch(
@@ -190,6 +191,24 @@ def test_a_real_epoch_trains_on_every_sample_once(
     if not workers:
         dataset: Any = loop.training.workload.dataset
         assert sorted(dataset.read) == list(range(72))
+
+
+@pytest.mark.parametrize(("repeat_s", "times"), [(None, 2), (3600.0, 2), (0.0, 1)])
+def test_an_evaluation_is_run_again_if_there_is_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repeat_s: float | None, times: int
+) -> None:
+    """One that is not counts as it is, and that is said."""
+    done: list[str] = []
+    use(monkeypatch, evaluate=lambda epoch: done.append("evaluate") or {})
+    loop = loop_of(tmp_path)
+    real, one = edges_of(loop, tmp_path)
+    loop.run(real, 3)
+    parts = Parts()
+    found = one.measure(parts, repeat_s)
+    let_go(real)
+    assert len(done) == times and found["evaluation"] > 0
+    told = {} if times == 2 else {"evaluation_repeat": "no_time"}
+    assert parts.answer() == {"lost": {}, "unavailable": told}
 
 
 def test_what_only_a_first_call_sets_up_is_told_apart(

@@ -18,6 +18,7 @@ from perfkit.records import STEPS, StepRecord
 from perfkit.training import loop as module
 from perfkit.training.arms import Real
 from perfkit.training.failures import BadLoss
+from perfkit.training.loading import BatchOrder, make_loader
 from perfkit.training.loop import (
     DIVERGED,
     EXTENSIONS,
@@ -25,7 +26,6 @@ from perfkit.training.loop import (
     WARM_STEPS_MOST,
     Loop,
 )
-from perfkit.training.setup import BatchOrder, make_loader
 
 
 class Scripted(nn.Module):

@@ -18,9 +18,9 @@ from perfkit.runfolder import RunFolder
 from perfkit.training import losses
 from perfkit.training.arms import Real
 from perfkit.training.commands import Commands
+from perfkit.training.loading import BatchOrder, make_loader
 from perfkit.training.loop import Loop
 from perfkit.training.perturbing import Perturbation
-from perfkit.training.setup import BatchOrder, make_loader
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from bench_process import PLUGINS
+from own_settings import having
 from PIL import Image
 
 from perfkit import discovery
@@ -23,7 +24,7 @@ MAKES = """
 from pathlib import Path
 
 from perfkit.training.workloads import _jpegs
-from perfkit.training.workloads.baseline import factory
+from perfkit.training.workloads.baseline import SETTINGS, factory
 
 
 def prepare(config, progress):
@@ -44,7 +45,7 @@ def prepare(config, progress):
     raise ValueError("planted [bug]")
 """
 COUNTS_BADLY = """
-from perfkit.training.workloads.baseline import factory
+from perfkit.training.workloads.baseline import SETTINGS, factory
 
 
 def num_samples(config):
@@ -184,7 +185,7 @@ def test_an_unknown_workload(config: RunConfig) -> None:
 
 def test_a_missing_folder(config: RunConfig, tmp_path: Path) -> None:
     """A folder of one's own that is not there is named."""
-    (failed,) = asked(replace(config, data=f"folder:{tmp_path / 'gone'}"))
+    (failed,) = asked(having(config, data=f"folder:{tmp_path / 'gone'}"))
     assert (failed["event"], failed["exit_code"]) == ("failed", 2)
     assert str(tmp_path / "gone") in failed["message"]
     assert failed["hint"]
@@ -195,7 +196,7 @@ def test_an_unreadable_image(config: RunConfig, tmp_path: Path) -> None:
     for name in ("images/a/1.png", "images/b/2.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8)).save(tmp_path / name)
-    own = replace(config, arch="baseline", data=f"folder:{tmp_path / 'images'}")
+    own = replace(having(config, data=f"folder:{tmp_path / 'images'}"), arch="baseline")
     (done,) = asked(own)
     assert (done["event"], done["path"]) == ("done", str(tmp_path / "images"))
     (tmp_path / "images/b/3.jpg").write_bytes(b"")

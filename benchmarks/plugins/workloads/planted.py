@@ -18,8 +18,12 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, get_worker_info
 
 from perfkit.config import RunConfig
-from perfkit.training.workload import Epoch, Periodic, Workload
+from perfkit.training.workload import Epoch, Periodic, Setting, Workload
 
+SETTINGS = (
+    Setting("num_blocks", 4, "Layers: how long computing a step takes.", least=1),
+    Setting("metrics_every", 10, "Epochs between metrics, in the job that has some.", least=0),
+)
 WIDTH = 256
 TOKENS = 4
 """Vectors of a sample: a layer has enough to compute for its speed to be the processor's."""
@@ -55,6 +59,8 @@ class Job:
     evaluation_s: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
     """RunConfig fields that belong to the job."""
+    own: dict[str, Any] = field(default_factory=dict)
+    """Settings of this file's own that do."""
     off: dict[str, Any] = field(default_factory=dict)
     """Further settings that are its plant, as they are without it."""
 
@@ -93,7 +99,7 @@ JOBS: dict[str, Job] = {
     "fighting": _FIGHTING,
     "tiny_operators": Job(step_s=0.0, tiny_operators=1000, settings={"num_workers": 0}),
     "heavy_model": Job(step_s=4 * STEP_S, settings={"num_workers": 1}),
-    "slow_metrics": Job(metrics_s=0.8, settings={"num_workers": 1, "metrics_every": 1}),
+    "slow_metrics": Job(metrics_s=0.8, settings={"num_workers": 1}, own={"metrics_every": 1}),
     "slow_evaluation": Job(evaluation_s=0.8, settings={"num_workers": 1}),
     "respawned_workers": Job(
         settings={"num_workers": 2, "num_samples": 512, "persistent_workers": False},
@@ -211,11 +217,15 @@ def make(job: Job, config: RunConfig) -> Workload:
     periodic = ()
     if job.metrics_s:
         task = Periodic(
-            name="metrics", every=config.metrics_every, run=partial(_busy, job.metrics_s)
+            name="metrics",
+            every=config.count_of("metrics_every"),
+            run=partial(_busy, job.metrics_s),
         )
         periodic = (task,)
     return Workload(
-        model=Layers(config.num_blocks, job.tiny_operators, job.step_s if job.sleeps else 0.0),
+        model=Layers(
+            config.count_of("num_blocks"), job.tiny_operators, job.step_s if job.sleeps else 0.0
+        ),
         loss=_loss,
         optimizer=partial(torch.optim.SGD, lr=config.learning_rate),
         dataset=Samples(job, config.num_samples, config.batch_size),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from perfkit import variants
 from perfkit.diagnosis.evidence import Evidence
 from perfkit.diagnosis.predict import Pipeline
 from perfkit.diagnosis.remedies._command import is_precision, names_of
@@ -11,6 +12,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 from perfkit.diagnosis.remedies._ranking import priced
 from perfkit.document import Remedy
 
+_OF_WORKERS = {"prefetch_factor", "persistent_workers"}
 COMBINATION = "combination"
 """Name of the remedy that is several of the others at once."""
 
@@ -19,7 +21,7 @@ def members(ranked: Sequence[Remedy]) -> tuple[str, ...]:
     """Return the names of the remedies that are predicted to save and go together, in their order.
 
     A bound predicts nothing at its low end. Of two that set the same variant, or a precision each, the first
-    is taken. Empty where fewer than two are left.
+    is taken, and so of no workers and what only workers have. Empty where fewer than two are left.
     """
     found: list[str] = []
     taken: set[str] = set()
@@ -27,6 +29,8 @@ def members(ranked: Sequence[Remedy]) -> tuple[str, ...]:
         if remedy.variant is None or remedy.basis == "bound" or not _saves(remedy):
             continue
         sets = {"precision" if is_precision(n) else n for n in names_of(remedy.variant)}
+        if ("num_workers", "0") in variants.parse(remedy.variant):
+            sets |= _OF_WORKERS
         if sets & taken:
             continue
         found.append(remedy.name)

@@ -11,13 +11,15 @@ from perfkit import variants
 from perfkit.config import RunConfig
 from perfkit.diagnosis.evidence import Evidence
 from perfkit.diagnosis.remedies._contract import Proposal
+from perfkit.settings import FLAGGED, written
 
 _FLAGS = {"num_threads": "threads", "memory_limit_bytes": "memory-limit"}
 _NO_FLAG = (
-    "arch", "variants", "devices", "parallel", "lr_batch_size", "malloc", "cache_dir", "eval_samples",
+    "arch", "variants", "devices", "parallel", "lr_batch_size", "malloc", "cache_dir",
+    "accumulate", "workload", "workload_chosen", "workload_untrained",
 )  # fmt: skip
 _BY_MACHINE = ("num_workers", "num_threads")
-_BY_GPU = (*_BY_MACHINE, "batch_size", "image_size", "num_samples", "pin_memory")
+_BY_GPU = (*_BY_MACHINE, "batch_size", "num_samples", "pin_memory")
 """Settings whose default is the machine's (`study/sizes.py`) and not RunConfig's: they are always named."""
 
 
@@ -68,12 +70,14 @@ def is_precision(name: str) -> bool:
 
 
 def _own_variants(config: RunConfig) -> str:
-    """Variants that are no plain settings, and how memory is kept, which has no flag."""
+    """Variants that are no plain settings, and the settings that have no flag."""
     pairs = [(n, v) for n, v in config.variants if variants.get(n).stage != "settings"]
     # perfkit keeps freed memory on a CPU, where no limit is set to it
     kept = config.device.startswith("cpu") and config.memory_limit_bytes is None
     if config.malloc != ("keep" if kept else "default"):
         pairs.append(("malloc", config.malloc))
+    if config.accumulate > 1:
+        pairs.append(("accumulate", str(config.accumulate)))
     return variants.text(variants.canonical(tuple(pairs)))
 
 
@@ -91,4 +95,10 @@ def _settings(config: RunConfig, changed: Mapping[str, Any]) -> list[str]:
             words.append(f"--{flag}" if value else f"--no-{flag}")
         else:
             words += [f"--{flag}", str(value)]
+    # a variant's own settings are those of the row that is diagnosed, like every other setting
+    changed_by_variant = [name for name, _ in config.variants if name in config.workload]
+    for name in dict.fromkeys((*config.workload_chosen, *changed_by_variant)):
+        text = written(config.workload[name])
+        flagged = name in FLAGGED
+        words += [f"--{name.replace('_', '-')}", text] if flagged else ["--set", f"{name}={text}"]
     return words

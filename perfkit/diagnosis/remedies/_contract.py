@@ -8,7 +8,7 @@
     def propose(evidence, judgement) -> Proposal | None: ...
 
 It answers with a Proposal where it applies to what was measured, else with None. Its `effect` says what
-it does to the pipeline; how long anything then takes is computed by `predict.py` alone, so that remedies
+it does to the pipeline; how long anything then takes is computed by `pipeline.py` alone, so that remedies
 combine.
 """
 

@@ -97,6 +97,7 @@ def _steps_faster(trial: Interval) -> Effect:
             update_s=pipeline.update_s * left,
             h2d_s=pipeline.h2d_s * left,
             host_launch_s=pipeline.host_launch_s * left,
+            hidden_s=pipeline.hidden_s * left,
             sync_s=pipeline.sync_s * left,
             communication_s=pipeline.communication_s * left,
             fixed_s=pipeline.fixed_s * left,

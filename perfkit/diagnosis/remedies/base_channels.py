@@ -26,21 +26,22 @@ model = Network(base_channels={channels})  # was {before}
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return it where the network takes the time and its width is a setting of ours."""
     config = evidence.config
-    channels = 3 * config.base_channels // 4
+    before = config.count_of("base_channels")
+    channels = 3 * before // 4
     if config.arch not in _seen.IMAGES or channels < LEAST:
         return None
     if judgement.primary not in ("compute_bound", "balanced"):
         return None
 
     def effect(pipeline: Pipeline) -> Pipeline:
-        left = (channels / config.base_channels) ** 2
+        left = (channels / before) ** 2
         computes = _seen.computes_faster(1 / left)(pipeline)
         return replace(computes, update_s=pipeline.update_s * left)
 
     return Proposal(
-        why=f"With {config.base_channels} channels computing takes {_seen.takes(evidence, 'compute')}.",
+        why=f"With {before} channels computing takes {_seen.takes(evidence, 'compute')}.",
         risk="It is another network, which may be less accurate.",
-        snippet=SNIPPET.format(channels=channels, before=config.base_channels),
+        snippet=SNIPPET.format(channels=channels, before=before),
         variant=f"base_channels={channels}",
         effect=effect,
         basis="bound",

@@ -36,7 +36,9 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     return Proposal(
         why=f"The ConvNeXt computes for {_seen.takes(evidence, 'compute')}.",
         risk="It is another network, which may be less accurate.",
-        snippet=SNIPPET.format(channels=config.base_channels, blocks=config.num_blocks),
+        snippet=SNIPPET.format(
+            channels=config.count_of("base_channels"), blocks=config.count_of("num_blocks")
+        ),
         archs=("baseline",),
         effect=effect,
         basis="bound",

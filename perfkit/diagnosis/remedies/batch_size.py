@@ -57,11 +57,16 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
 
 
 def _twice(pipeline: Pipeline) -> Pipeline:
-    grown = pipeline.produces(blocked_s=TIMES * pipeline.blocked_s, cpu_s=TIMES * pipeline.cpu_s)
+    grown = pipeline.produces(
+        blocked_s=TIMES * pipeline.blocked_s,
+        cpu_s=TIMES * pipeline.cpu_s,
+        aside_s=TIMES * pipeline.aside_s,
+    )
     return replace(
         grown,
         batches=pipeline.batches / TIMES,
         h2d_s=TIMES * pipeline.h2d_s,
+        hidden_s=TIMES * pipeline.hidden_s,
         transfer_s=TIMES * pipeline.transfer_s,
         fixed_s=TIMES * pipeline.fixed_s,
         stalls_s=TIMES * pipeline.stalls_s,

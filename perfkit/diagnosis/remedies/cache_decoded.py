@@ -1,16 +1,20 @@
 """Decoded samples kept in memory, or stored as arrays: they are read and decoded once and not every epoch.
 
-What is left of a batch is collating it and whatever is drawn anew each time; how much that is, is seen
-only when it runs, so that the gain is a bound: fetching at nothing. Sources as in `num_workers`.
+What is left of a batch is collating it, handing it over and whatever is drawn anew each time; how much the
+last is, is seen only when it runs, so that the gain is a bound: fetching at nothing. The variant keeps what
+`dataset[i]` gave with all that was drawn in it, so that what it measures is the bound. Sources as in
+`num_workers`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from perfkit import units
+from perfkit.diagnosis import measured
 from perfkit.diagnosis.evidence import Evidence, LoaderFacts
-from perfkit.diagnosis.predict import Pipeline
+from perfkit.diagnosis.predict import Effect, Pipeline
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
 
@@ -37,25 +41,40 @@ class Cached(torch.utils.data.Dataset):
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return it where batches are late in reading or decoding, or decoding takes the trainer's cores."""
     facts = evidence.loader
-    if facts is None or facts.made_s is None or facts.fetch_s is None or facts.made_s <= 0:
+    if facts is None or facts.fetch_s is None or facts.fetch_s <= 0:
+        return None
+    if _seen.has_variant(evidence, "cache_decoded"):
         return None
     told = _late(evidence, judgement, facts) or _contends(evidence, judgement, facts)
     if told is None:
         return None
-    left = 1 - facts.fetch_s / facts.made_s
-
-    def effect(pipeline: Pipeline) -> Pipeline:
-        cpu_s = min(pipeline.cpu_s, left * pipeline.production_s)
-        return pipeline.produces(blocked_s=0.0, cpu_s=cpu_s)
-
+    config = evidence.config
+    samples_s = facts.fetch_s / config.batch_size * config.num_samples
     return Proposal(
         why=told,
-        risk="All decoded samples have to fit into memory or onto a fast disk;"
-        " the training stays the same as long as random augmentation stays outside of the cache.",
+        risk="All decoded samples have to fit into memory or onto a fast disk, and decoding them all in one"
+        f" process takes {units.seconds(samples_s)} once; the training stays the same as long as random"
+        " augmentation stays outside of the cache, and the variant keeps it inside: it draws once.",
         snippet=SNIPPET,
-        effect=effect,
+        effect=_kept(facts),
         basis="bound",
+        variant="cache_decoded",
     )
+
+
+def _kept(facts: LoaderFacts) -> Effect:
+    """Fetching at nothing; what collating and handing over take is left."""
+    now = measured.production(facts)
+    kept = measured.production(replace(facts, fetch_s=0.0, fetch_cpu_s=0.0))
+    blocked = kept.blocked_s / now.blocked_s if now.blocked_s > 0 else 0.0
+    computed = kept.cpu_s / now.cpu_s if now.cpu_s > 0 else 0.0
+
+    def effect(pipeline: Pipeline) -> Pipeline:
+        return pipeline.produces(
+            blocked_s=pipeline.blocked_s * blocked, cpu_s=pipeline.cpu_s * computed
+        )
+
+    return effect
 
 
 def _late(evidence: Evidence, judgement: Judgement, facts: LoaderFacts) -> str | None:

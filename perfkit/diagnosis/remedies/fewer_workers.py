@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.diagnosis.predict import Pipeline, epoch_s
+from perfkit.diagnosis.predict import Pipeline, epoch_s, pipeline_of
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
 
@@ -24,7 +24,7 @@ SNIPPET = (
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return fewer workers where the training is no slower for it and workers cost it something."""
-    now, facts = Pipeline.of(evidence), evidence.loader
+    now, facts = pipeline_of(evidence), evidence.loader
     if now is None or now.workers == 0 or facts is None or facts.made_s is None:
         return None
     costs = {part: _seen.share(evidence, part) for part in ("transfer", "contention")}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.diagnosis.predict import Pipeline
+from perfkit.diagnosis.predict import pipeline_of
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
 
@@ -24,10 +24,10 @@ if epoch % {every} == 0:
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return twice the number of epochs between two, where metrics take time."""
-    now, found = Pipeline.of(evidence), evidence.attribution
+    now, found = pipeline_of(evidence), evidence.attribution
     if now is None or found is None or TASK not in now.periodic:
         return None
-    cost_s, every = now.periodic[TASK].epoch_s, 2 * evidence.config.metrics_every
+    cost_s, every = now.periodic[TASK].epoch_s, 2 * evidence.config.count_of("metrics_every")
     if every == 0 or cost_s < _seen.OTHER_SHARE * found.epoch_s:
         return None
     return Proposal(

@@ -25,22 +25,23 @@ model = Network(num_blocks={blocks})  # was {before}
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return it where the network takes the time and its depth is a setting of ours."""
     config = evidence.config
-    blocks = config.num_blocks - 1
+    before = config.count_of("num_blocks")
+    blocks = before - 1
     if config.arch not in _seen.IMAGES or blocks < 1:
         return None
     if judgement.primary not in ("compute_bound", "balanced"):
         return None
 
     def effect(pipeline: Pipeline) -> Pipeline:
-        left = blocks / config.num_blocks
+        left = blocks / before
         computes = _seen.computes_faster(1 / left)(pipeline)
         return replace(computes, update_s=pipeline.update_s * left)
 
     return Proposal(
-        why=f"With {_seen.count(config.num_blocks, 'block')} per stage computing takes"
+        why=f"With {_seen.count(before, 'block')} per stage computing takes"
         f" {_seen.takes(evidence, 'compute')}.",
         risk="It is another network, which may be less accurate.",
-        snippet=SNIPPET.format(blocks=blocks, before=config.num_blocks),
+        snippet=SNIPPET.format(blocks=blocks, before=before),
         variant=f"num_blocks={blocks}",
         effect=effect,
         basis="bound",

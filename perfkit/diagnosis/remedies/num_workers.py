@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from perfkit import units
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.diagnosis.predict import Pipeline, epoch_s
+from perfkit.diagnosis.predict import Pipeline, epoch_s, pipeline_of
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
 
@@ -38,7 +38,7 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return the number that is needed, where batches are waited for because they are not made yet."""
     if _seen.share(evidence, "waiting") < _seen.INPUT_SHARE or _seen.stage(judgement) == "transfer":
         return None
-    now = Pipeline.of(evidence)
+    now = pipeline_of(evidence)
     workers = None if now is None else _needed(now, evidence, judgement)
     if now is None or workers is None or workers <= now.workers:
         return None

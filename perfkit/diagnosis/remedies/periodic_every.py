@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.diagnosis.predict import Pipeline
+from perfkit.diagnosis.predict import pipeline_of
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
 
@@ -24,7 +24,7 @@ if epoch % {every} == 0:
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return the costliest task half as often, where it takes time and has no remedy of its own."""
-    now, found = Pipeline.of(evidence), evidence.attribution
+    now, found = pipeline_of(evidence), evidence.attribution
     if now is None or found is None:
         return None
     tasks = {name: task for name, task in now.periodic.items() if name not in OWN_REMEDY}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from perfkit import units
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.diagnosis.predict import Pipeline
+from perfkit.diagnosis.predict import Pipeline, pipeline_of
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
 
@@ -44,7 +44,7 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
         left_s = pipeline.production_s if started_s is None else pipeline.start_s - started_s
         return replace(pipeline, start_s=min(pipeline.start_s, max(0.0, left_s)))
 
-    now = Pipeline.of(evidence)
+    now = pipeline_of(evidence)
     start = "Starting" if now is None else f"Starting, {units.seconds(now.start_s)} at each epoch,"
     return Proposal(
         why=f"{start} costs {_seen.takes(evidence, 'startup')}, and workers are started anew each time.",

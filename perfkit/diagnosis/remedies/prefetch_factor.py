@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from perfkit import units
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.diagnosis.predict import Pipeline, epoch_s
+from perfkit.diagnosis.predict import epoch_s, pipeline_of
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
 
@@ -34,7 +34,7 @@ loader = DataLoader(
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return the depth that hides the longest wait, where waits are stalls and not too slow a loader."""
-    now = Pipeline.of(evidence)
+    now = pipeline_of(evidence)
     if now is None or now.workers == 0 or not now.waits_s or now.training_s <= 0:
         return None
     stalled_s = now.batches * now.stalls_s

@@ -27,7 +27,10 @@ def check(evidence: Evidence) -> Finding | None:
     if judged is None:
         return None
     each_s = per_step_s(evidence, found, found.seconds["communication"])
-    ranks = len(evidence.config.devices)
+    joined = evidence.communication
+    ranks = len(evidence.config.devices) if joined is None else joined.ranks
+    sampled = None if joined is None else joined.sampled_steps
+    of = "" if sampled is None else f", by {sampled} steps that DistributedDataParallel timed"
     return Finding(
         kind="communication_bound",
         severity=judged,
@@ -37,6 +40,6 @@ def check(evidence: Evidence) -> Finding | None:
         removable_s=found.removable_s["communication"],
         evidence=(
             f"Of a step of {units.seconds(found.step_s)}, every one of {ranks} ranks spends at least"
-            f" {units.seconds(each_s)} in collectives.",
+            f" {units.seconds(each_s)} in collectives{of}.",
         ),
     )

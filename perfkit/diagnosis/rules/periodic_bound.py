@@ -47,8 +47,8 @@ def _setting(name: str, evidence: Evidence) -> tuple[str | None, int]:
     """The setting of how often something is done, and its value; None and 0 where it has none."""
     config = evidence.config
     return {
-        "metrics": ("metrics_every", config.metrics_every),
-        "visualisation": ("viz_every", config.viz_every),
+        "metrics": ("metrics_every", config.count_of("metrics_every")),
+        "visualisation": ("viz_every", config.count_of("viz_every")),
     }.get(name, (None, 0))
 
 

@@ -25,7 +25,7 @@ def check(evidence: Evidence) -> Finding | None:
     The first step counts with what it takes longer than a usual one.
     """
     found = attributed(evidence)
-    if found is None:
+    if found is None or "startup" not in found.seconds:
         return None
     share = found.seconds["startup"] / found.epoch_s
     judged = severity(share, MODERATE_SHARE, HIGH_SHARE)

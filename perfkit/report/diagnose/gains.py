@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from perfkit import units
-from perfkit.document import Basis, Remedy
+from perfkit.document import Basis, Document, Remedy
 from perfkit.report.columns import plain
 from perfkit.report.diagnose import figures
 from perfkit.report.diagnose.kinds import title
@@ -24,7 +24,7 @@ EXPLAINED = {
 }
 MISSED = "missed"
 _HIT_WITHIN = 0.1
-"""A prediction without an interval hits what was measured so close to it."""
+"""A prediction hits what was measured so close to it, whatever their intervals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,19 +95,16 @@ def measured(remedy: Remedy) -> str:
 
 
 def verified(remedy: Remedy) -> str:
-    """Say whether what was measured is what was predicted: their intervals meet, or it is a miss."""
+    """Say whether what was measured is what was predicted: their intervals meet, or it is so close."""
     told, came = remedy.predicted_speedup, remedy.measured_speedup
     if told is None or came is None:
         return ""
-    low, high = _ends(came)
-    if told.low is None or told.high is None:
-        meets = abs(came.value / told.value - 1) <= _HIT_WITHIN if told.value else False
-        # of a small gain that is any: at least half of it should be possible
-        meets = meets and high - 1 >= (told.value - 1) / 2
-        meets = meets or low <= told.value <= high
-        below = came.value < told.value
-    else:
-        meets, below = low <= told.high and told.low <= high, high < told.low
+    (least, most), (low, high) = _ends(told), _ends(came)
+    close = abs(came.value / told.value - 1) <= _HIT_WITHIN if told.value else False
+    # to a small gain that is any: at least half of it should be possible
+    close = close and high - 1 >= (told.value - 1) / 2
+    meets = close or (low <= most and least <= high)
+    below = came.value < told.value
     if meets:
         return "within the bound" if remedy.basis == "bound" else "as predicted"
     return f"{MISSED}: {'less' if below else 'more'} than predicted"
@@ -137,6 +134,21 @@ def sentence(remedy: Remedy, unit: units.Unit) -> str:
     # a bound says by itself what it is
     basis = "" if remedy.basis == "bound" else f" ({line.basis})"
     return f"{line.name}: {', '.join(said)}{basis}"
+
+
+def epochs(document: Document, unit: units.Unit) -> list[str]:
+    """Say of every remedy that was run what an epoch took beside it and with it, and what was predicted."""
+    verified = document.method.get("verified") or {}
+    now_s, told = verified.get("now_s"), verified.get("remedies") or {}
+    if now_s is None or document.diagnosis is None:
+        return []
+    return [
+        f"{name_of(one)}: an epoch took {units.seconds(told[one.name]['measured_epoch_s'], unit)} with it and"
+        f" {units.seconds(now_s, unit)} without, side by side; predicted"
+        f" {units.seconds(told[one.name]['predicted_epoch_s'], unit)}."
+        for one in document.diagnosis.remedies
+        if one.name in told
+    ]
 
 
 def explained(remedies: Iterable[Remedy]) -> str:

@@ -145,7 +145,8 @@ def _of_input(stage: str, document: Document) -> str:
 def _decoding(document: Document) -> str:
     """What is decoded, where that is certain: a workload of somebody's own need not read `data`."""
     arch = document.rows[0].arch if document.rows else ""
-    data = str(document.base.get("data", ""))
+    # it lay in the base itself before it was a setting of the workload
+    data = str((document.base | document.base.get("workload", {})).get("data", ""))
     if not _BUILT_IN.match(arch):
         return ""
     return "JPEG " if data == "jpeg" else "image " if data.startswith("folder:") else ""

@@ -135,6 +135,7 @@ def _remedies(document: Document, diagnosis: Diagnosis) -> list[str]:
             gains_table(document, changing),
             *filter(None, map(_details, changing)),
         ]
+    found += map(text, gains.epochs(document, figures.epoch_unit(document)))
     explained = gains.explained(diagnosis.remedies)
     return [*found, *([text(f"{explained[0].upper()}{explained[1:]}.")] if explained else [])]
 

@@ -132,7 +132,10 @@ def _remedies(document: Document, room: int) -> list[tuple[str, list[RenderableT
         ("Remedies that change what is trained", _listed(changing, unit, room)),
     ]
     width = min(room, MOST_TEXT_WIDTH)
-    footnotes = [wrapped(text, width, style="dim") for text in _footnotes(kept, changing)]
+    footnotes = [
+        wrapped(text, width, style="dim")
+        for text in [*gains.epochs(document, unit), *_footnotes(kept, changing)]
+    ]
     for _, lines in [one for one in sections if one[1]][-1:]:
         lines += footnotes
     return sections

@@ -1,23 +1,50 @@
-"""Parts of a whole end to end, as one bar."""
+"""Parts of a whole end to end, as one bar; the same part looks the same in every plot."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from matplotlib.axes import Axes
 
 from perfkit import units
 from perfkit.report.plots import _page
 
+STEP_LOOKS = {
+    "waiting": (_page.VERMILLION, "////"),
+    "transfer": (_page.ORANGE, "\\\\\\\\"),
+    "data_wait": (_page.VERMILLION, "xxxx"),
+    "h2d": (_page.YELLOW, "...."),
+    "forward": (_page.SKY, ""),
+    "backward": (_page.BLUE, ""),
+    "optimizer": (_page.GREEN, "\\\\\\\\"),
+    "other": ("#E0E0E0", ""),
+}
+"""Colour and hatch of the phases of a step, in their order."""
+_LOOKS = STEP_LOOKS | {
+    "compute": (_page.SKY, ""),
+    "host_launch": (_page.YELLOW, "xxxx"),
+    "sync": (_page.BLUE, ""),
+    "communication": (_page.GREEN, "----"),
+    "contention": (_page.PURPLE, "||||"),
+    "periodic": (_page.GREEN, "++++"),
+    "eval": (_page.BLUE, "oo"),
+    "startup": (_page.GREY, "//"),
+}
+"""Those of the parts of an epoch as well."""
+_ELSE = (_page.PURPLE, "++++")
 _LEAST_LABELLED = 0.075
 """Part of the page's width from which on a part has room for its share."""
+
+
+def looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return colour and hatch of each part; unknown ones share a look."""
+    return {name: _LOOKS.get(name, _ELSE) for name in names}
 
 
 def draw(
     axes: Axes,
     at_in: float,
     parts: Mapping[str, float],
-    looks: Mapping[str, tuple[str, str]],
     *,
     scale: float,
     total: float,
@@ -27,7 +54,6 @@ def draw(
 
     Args:
         at_in: the middle of the bar, inches from the top.
-        looks: colour and hatch of each part.
         scale: what the axis counts in, of the parts' unit.
         total: what shares are of.
         longest: the longest bar of the page.
@@ -39,7 +65,7 @@ def draw(
     for name, value in parts.items():
         if value <= 0:
             continue
-        color, hatch = looks[name]
+        color, hatch = _LOOKS.get(name, _ELSE)
         axes.barh(
             at_in,
             value / scale,

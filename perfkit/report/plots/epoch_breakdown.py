@@ -15,22 +15,6 @@ from perfkit.report.plots._page import Absent, Drawing
 from perfkit.runfolder import StudyFolder
 
 NAME, TITLE = "epoch-breakdown", "Where the epoch goes"
-_LOOKS = {
-    "waiting": (_page.VERMILLION, "////"),
-    "transfer": (_page.ORANGE, "\\\\\\\\"),
-    "h2d": (_page.YELLOW, "...."),
-    "compute": (_page.SKY, ""),
-    "host_launch": (_page.YELLOW, "xxxx"),
-    "sync": (_page.BLUE, ""),
-    "communication": (_page.GREEN, "----"),
-    "contention": (_page.PURPLE, "||||"),
-    "periodic": (_page.GREEN, "++++"),
-    "eval": (_page.BLUE, "oo"),
-    "startup": (_page.GREY, "//"),
-    "other": ("#E0E0E0", ""),
-}
-"""The same parts look the same in `phases`."""
-_ELSE = (_page.PURPLE, "++++")
 _COLUMNS = 2
 
 
@@ -48,19 +32,17 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
     figure, axes, [(_, middle_in)] = _page.lanes(
         [document.rows[0].key] if document.rows else [""],
         [f"{figures.fixed(total, total, unit[0])} {unit[1]}"],
-        title="Where the epoch goes",
+        title=TITLE,
         axis=f"{unit[1]} of an epoch",
         bars=2,
         legend_lines=-(-len(drawn) // _COLUMNS),
     )
     longest = sum(drawn.values())
     axes.set_xlim(0, 1.01 * longest / unit[0])
-    looks = {name: _LOOKS.get(name, _ELSE) for name in drawn}
     middles = _stack.draw(
         axes,
         middle_in - _page.BAR_IN / 2,
         drawn,
-        looks,
         scale=unit[0],
         total=total,
         longest=longest,
@@ -70,6 +52,7 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
         f" ({figures.part_of_epoch(seconds, total)})"
         for name, seconds in drawn.items()
     }
+    looks = _stack.looks(drawn)
     _page.legend(figure, [(told[name], *looks[name]) for name in drawn], columns=_COLUMNS)
     verdict = primary_of(diagnosis)
     decided = next((one.name for one in branches if one.decided), None)

@@ -6,12 +6,14 @@ from matplotlib.axes import Axes
 
 from perfkit import units
 from perfkit.document import Document, Row
+from perfkit.metrics import METRICS
 from perfkit.report.columns import judged_by, speedup_of, was_timed
 from perfkit.report.plots import _page
 from perfkit.report.plots._page import Absent, Drawing
 from perfkit.runfolder import StudyFolder
 
-NAME, TITLE = "epoch-time", "Epoch time"
+_METRIC = METRICS["epoch_time_s"]
+NAME, TITLE = "epoch-time", _METRIC.title
 _COLORS = {
     "reference": _page.GREY,
     "faster": _page.GREEN,
@@ -33,7 +35,7 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
     figure, axes, slots = _page.bar_page(
         document.rows,
         [_value(row, unit) for row in document.rows],
-        title="Epoch time: shorter is better",
+        title=f"{TITLE}: {_METRIC.preference}",
         axis=f"{unit[1]} per epoch",
     )
     for slot in slots:

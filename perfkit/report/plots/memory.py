@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from perfkit import units
 from perfkit.document import Document, Row
+from perfkit.metrics import METRICS
 from perfkit.report.columns import on_device
 from perfkit.report.plots import _page
 from perfkit.report.plots._page import Absent, Drawing
 from perfkit.runfolder import StudyFolder
 
-NAME, TITLE = "memory", "Peak memory"
+_METRIC = METRICS["peak_bytes"]
+NAME, TITLE = "memory", _METRIC.title
 _LOOKS = ((_page.BLUE, ""), (_page.ORANGE, "////"))
 
 
@@ -30,7 +32,7 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
     figure, axes, slots = _page.bar_page(
         document.rows,
         [_value(row, pair, scale, unit) for row, pair in zip(document.rows, pairs, strict=True)],
-        title=f"Peak memory of the {'device' if device else 'host'}: less is better",
+        title=f"{TITLE} of the {'device' if device else 'host'}: {_METRIC.preference}",
         axis=unit,
         bars=bars,
         legend_lines=1,

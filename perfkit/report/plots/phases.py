@@ -6,23 +6,13 @@ from matplotlib.axes import Axes
 
 from perfkit import units
 from perfkit.document import Document, Row
+from perfkit.metrics import METRICS
 from perfkit.report.phases import clock_of, clocks, explanation, in_order, on_clock, title
 from perfkit.report.plots import _page, _stack
 from perfkit.report.plots._page import Absent, Drawing, Slot
 from perfkit.runfolder import StudyFolder
 
-NAME, TITLE = "phases", "Phases of a step"
-_LOOKS = {
-    "waiting": (_page.VERMILLION, "////"),
-    "transfer": (_page.ORANGE, "\\\\\\\\"),
-    "data_wait": (_page.VERMILLION, "xxxx"),
-    "h2d": (_page.YELLOW, "...."),
-    "forward": (_page.SKY, ""),
-    "backward": (_page.BLUE, ""),
-    "optimizer": (_page.GREEN, "\\\\\\\\"),
-    "other": ("#CCCCCC", ""),
-}
-_ELSE = (_page.PURPLE, "++++")
+NAME, TITLE = "phases", METRICS["phases_s"].title
 _TINY = 0.005
 """Part of the longest step below which a phase cannot be seen, and is left to the table."""
 
@@ -43,7 +33,7 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
     figure, axes, slots = _page.bar_page(
         document.rows,
         [_value(row, unit, differ=len(clocks(document)) > 1) for row in document.rows],
-        title="Phases of a step (mean)",
+        title=f"{TITLE} (mean)",
         axis=f"{unit[1]} per step",
         legend_lines=-(-len(seen) // columns),
     )
@@ -55,7 +45,7 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
             _page.not_drawn(axes, slot)
     _page.legend(
         figure,
-        [(title(name), *_LOOKS.get(name, _ELSE)) for name in seen],
+        [(title(name), *look) for name, look in _stack.looks(seen).items()],
         columns=columns,
     )
     return Drawing(figure, _caption(document))
@@ -64,8 +54,7 @@ def draw(document: Document, study: StudyFolder | None) -> Drawing | Absent:
 def _draw(axes: Axes, slot: Slot, names: list[str], scale: float, longest: float) -> None:
     parts = {name: slot.row.phases_s.get(name, 0.0) for name in names}
     total = sum(slot.row.phases_s.values())
-    looks = {name: _LOOKS.get(name, _ELSE) for name in names}
-    _stack.draw(axes, slot.bar_in, parts, looks, scale=scale, total=total, longest=longest)
+    _stack.draw(axes, slot.bar_in, parts, scale=scale, total=total, longest=longest)
 
 
 def _value(row: Row, unit: units.Unit, *, differ: bool) -> str:

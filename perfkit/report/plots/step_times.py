@@ -67,10 +67,15 @@ def _layout(
     full_in = _LOW_PANEL_IN if len(rows) >= _MANY_ROWS else _PANEL_IN
     text_in = [_page.LINE_IN * len(lines) + 0.06 for lines in names]
     panel_in = [full_in if row.key in mine else _NO_PANEL_IN for row in rows]
-    height_in = _TOP_IN + sum(text_in) + sum(panel_in) + _GAP_IN * (len(rows) - 1) + _page.BOTTOM_IN
+    # below the last panel stand the generations, whether other rows follow or not
+    last = max(number for number, row in enumerate(rows) if row.key in mine)
+    gap_in = [_page.BOTTOM_IN if number == last else _GAP_IN for number in range(len(rows))]
+    height_in = _TOP_IN + sum(text_in) + sum(panel_in) + sum(gap_in)
     figure = _page.new_figure(height_in, title)
     panels, down_in = {}, _TOP_IN
-    for row, lines, its_text_in, its_panel_in in zip(rows, names, text_in, panel_in, strict=True):
+    for row, lines, its_text_in, its_panel_in, its_gap_in in zip(
+        rows, names, text_in, panel_in, gap_in, strict=True
+    ):
         _page.write_on(figure, down_in, "\n".join(lines), weight="bold")
         down_in += its_text_in
         if row.key in mine:
@@ -79,7 +84,7 @@ def _layout(
         else:
             why = "no steps" if row.status == "ok" else f"{row.status}: no steps"
             _page.write_on(figure, down_in, why, style="italic")
-        down_in += its_panel_in + _GAP_IN
+        down_in += its_panel_in + its_gap_in
     return figure, panels
 
 

@@ -5,27 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from statistics import fmean
 from typing import Any
 
-from perfkit import units
 from perfkit.codec import to_json
 from perfkit.diagnosis.judge import judge
 from perfkit.diagnosis.remedies import remedies
 from perfkit.document import Diagnosis, Document, Note
+from perfkit.study.attached import ranks, threads
 from perfkit.study.attached.advice import at_their_lines
 from perfkit.study.attached.load import Loads
 from perfkit.study.attached.passes import NO_LOADER, Passes, Place
 from perfkit.study.attached.read import Recorded
 from perfkit.study.attached.result import ARCH, NOBODY_LOOKED, AttachedRun, attached_run
+from perfkit.study.attached.settings import settings_of
 from perfkit.study.diagnose.answer import diagnosis
 
 KIND = "run"
 NOTHING_TRAINED = (
     "nothing trained here that perfkit can see: no backward, and no update of an optimizer"
 )
-SPREAD = 0.05
-"""Ranks whose own work differs by more than this are told: the others wait for the slowest one."""
+WITHOUT_LOADER = (
+    "most steps had no batch of their own from a DataLoader: an update is a step, and waiting for data is not"
+    " known"
+)
 _OF_ARMS = ("differential_s", "loader_samples_per_sec", "compute_samples_per_sec")
 """What only replayed batches, or a loader by itself, would tell."""
 _OF_THE_LOADER = (
@@ -86,7 +88,7 @@ def runs_of(
         attached_run(one, key=key, peak_rss_bytes=peaks.get(one.pid), loads=loads)
         for key, one in named
     )
-    return [run for run in found if run is not None]
+    return ranks.joined([run for run in found if run is not None])
 
 
 def document_of(
@@ -103,7 +105,7 @@ def document_of(
         elapsed_s: since the command was started.
         complete: False while it runs, and where it was ended before it was done.
     """
-    told = slowest(runs)
+    told = ranks.slowest(runs)
     found = None if told is None else _diagnosis(told, head)
     rows = [run.row for run in runs]
     if told is not None and rows[0] is not told.row:
@@ -117,6 +119,7 @@ def document_of(
         base={} if told is None else _base(told),
         rows=tuple(rows),
         diagnosis=found,
+        findings=() if told is None else settings_of(told.recorded),
         method=_method(runs, told, elapsed_s),
         warnings=(*warnings, *_warnings(runs, told)),
         unavailable={} if found is not None else {"diagnosis": "no_data"},
@@ -124,37 +127,35 @@ def document_of(
     )
 
 
-def slowest(runs: Sequence[AttachedRun]) -> AttachedRun | None:
-    """Return the process that is diagnosed: the rank that the others wait for, else what trained longest.
-
-    Ranks exchange gradients in the backward, so that all of them step together: the slowest one is that whose
-    own time, outside of the backward, is longest.
-    """
-    if not runs:
-        return None
-    if all(run.recorded.rank is not None for run in runs):
-        return max(runs, key=_own_s)
-    return max(runs, key=lambda run: sum(step.step_s for step in run.loop.steps))
-
-
-def _own_s(run: AttachedRun) -> float:
-    return sum(s for name, s in run.row.phases_s.items() if name != "backward")
-
-
 def _diagnosis(run: AttachedRun, head: Head) -> Diagnosis:
     judged = judge(run.evidence)
+    because = _of_another_thread(run)
+    if because is not None and judged.primary == "inconclusive":
+        judged = replace(judged, inconclusive_because=because)
     computing = judged.primary in ("compute_bound", "inconclusive")
     advised = remedies(run.evidence, judged)
     told = at_their_lines(advised, run, head.study, computing=computing)
     found = diagnosis(run.evidence, run.result, judged, told)
-    attached = dict.fromkeys(_OF_ARMS, "attached")
-    return replace(found, unavailable={**found.unavailable, **attached})
+    unavailable = {**found.unavailable, **dict.fromkeys(_OF_ARMS, "attached")}
+    if because is not None:
+        unavailable["waiting"] = "other_thread"
+    if "communication" in unavailable and run.recorded.told("launched_collectives"):
+        unavailable["communication"] = "only_launched"
+    return replace(found, unavailable=unavailable)
+
+
+def _of_another_thread(run: AttachedRun) -> str | None:
+    """Say that another thread fetches the batches, where that is so."""
+    places = threads.fetched_elsewhere(run.recorded, run.loop)
+    return threads.words(places, run.recorded, run.loop) if places else None
 
 
 def _base(run: AttachedRun) -> dict[str, Any]:
-    """The settings of the loader that was waited for most, and the device."""
+    """The settings of the loader that was waited for most, the device, and an epoch's length if known."""
     settings = to_json(run.planned.config)
-    return {name: settings[name] for name in (*_OF_THE_LOADER, "devices", "parallel")}
+    base = {name: settings[name] for name in (*_OF_THE_LOADER, "devices", "parallel")}
+    whole = run.loop.epochs_seen > 1
+    return base | ({"steps_per_epoch": run.loop.steps_per_epoch} if whole else {})
 
 
 def _method(
@@ -206,22 +207,9 @@ def _warnings(runs: Sequence[AttachedRun], told: AttachedRun | None) -> list[Not
     if told is None:
         return [Note(code="nothing_trained", text=NOTHING_TRAINED)]
     found = []
-    if told.loop.main.number == NO_LOADER:
-        text = "no batch came from a DataLoader: an update is a step, and waiting for data is not known"
-        found.append(Note(code="no_loader", text=text))
-    ranks = [run for run in runs if run.recorded.rank is not None]
-    if len(ranks) > 1 and told in ranks:
-        own = [_own_s(run) for run in ranks]
-        mean_s = fmean(own)
-        if mean_s > 0 and (max(own) - min(own)) / mean_s > SPREAD:
-            waits = ", ".join(
-                f"{run.row.key.partition('/')[2]} {units.seconds(run.row.exposed_wait_s)}"
-                for run in ranks
-            )
-            text = (
-                f"{told.row.key} is the slowest of {len(ranks)} ranks: outside of the backward it takes"
-                f" {units.seconds(max(own))} for a step, the fastest {units.seconds(min(own))}; waits for a"
-                f" batch: {waits}"
-            )
-            found.append(Note(code="slowest_rank", text=text))
-    return found
+    elsewhere = _of_another_thread(told)
+    if elsewhere is not None:
+        found.append(Note(code="other_thread", text=elsewhere))
+    elif told.loop.main.number == NO_LOADER:
+        found.append(Note(code="no_loader", text=WITHOUT_LOADER))
+    return found + ranks.spread(runs, told)

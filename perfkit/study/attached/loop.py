@@ -42,6 +42,8 @@ class Loop:
     """All that were seen, the first one among them."""
     steady: tuple[StepRecord, ...]
     """Those that stand for an epoch."""
+    first: tuple[StepRecord, ...]
+    """Those of the first epoch."""
     epochs_seen: int
     """Begun ones."""
     later: bool
@@ -90,6 +92,7 @@ def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
         widest=passes.place(_widest(trained)),
         steps=tuple(steps),
         steady=tuple(steady),
+        first=tuple(without_peaks(_apart(_first(steps, epochs), saving, evaluating))[0]),
         epochs_seen=len(epochs),
         later=later,
         steps_per_epoch=per_epoch,
@@ -154,6 +157,14 @@ def _steady(
     if len(rest) >= len(steps) // 2 and rest:
         return rest, False
     return list(steps[1:] or steps), False
+
+
+def _first(steps: Sequence[StepRecord], epochs: Sequence[Pass]) -> Sequence[StepRecord]:
+    """The steps before the second epoch began."""
+    if len(epochs) < 2:
+        return steps
+    begin_ns = epochs[1].steps[0].start_ns
+    return [step for step in steps if step.start_ns < begin_ns]
 
 
 def _steps_per_epoch(steps: Sequence[StepRecord], epochs: Sequence[Pass]) -> int:

@@ -6,10 +6,11 @@ from perfkit.document import Note
 from perfkit.study.attached.loop import Loop
 from perfkit.study.attached.passes import NO_LOADER
 from perfkit.study.attached.read import Recorded
+from perfkit.study.attached.settings import SETTINGS
 
 
 def notes_of(recorded: Recorded, loop: Loop) -> list[Note]:
-    """Return the notes of a process: what its epochs are, settings that slow it, how it ended."""
+    """Return the notes of a process: what its epochs are, what could not be seen, how it ended."""
     found = []
     if loop.epochs_seen < 2:
         seen = len(loop.steps)
@@ -26,19 +27,13 @@ def notes_of(recorded: Recorded, loop: Loop) -> list[Note]:
         text = "later epochs had too few steps: those of the first one are among what was measured"
         found.append(Note(code="few_steps", text=text))
     for fact in recorded.told("fact"):
-        if fact.get("code") and fact.get("text"):
+        # settings are findings
+        if fact.get("code") and fact.get("text") and fact["code"] not in SETTINGS:
             found.append(Note(code=str(fact["code"]), text=str(fact["text"])))
     for fault in recorded.told("fault"):
         text = f"recording went off: {fault.get('text') or 'no reason was given'}"
         found.append(Note(code="recording_failed", text=text))
     place = loop.widest
-    if place.iterable and place.sharded is False and place.num_workers > 1:
-        text = (
-            f"{place.num_workers} workers each go through the whole iterable dataset"
-            f"{f' at {place.where}' if place.where else ''}: every sample comes once per worker; ask"
-            " torch.utils.data.get_worker_info() for a part each"
-        )
-        found.append(Note(code="not_sharded", text=text))
     if place.own:
         text = (
             f"{place.where or 'the training'} goes over {place.dataset}, which is no DataLoader: one with"

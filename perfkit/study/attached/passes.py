@@ -3,13 +3,16 @@
 A step is one batch fetched by a pass in which a backward happened (an iteration over a loader is a pass).
 A pass without one is an evaluation. Batches of a companion, fetched together with another pass's (`zip` of
 two loaders), are no steps. Where nothing was trained through a loader an update is a step; where something
-was, updates outside it are none.
+was, updates outside it are none, unless they are more: then the loader gave batches that were used over and
+over (`itertools.cycle`), or only looked at. Backwards without an update, of their own or amid them, are an
+evaluation that needs gradients, where there are updates at all.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from perfkit.records import StepRecord
@@ -76,9 +79,12 @@ class Passes:
 
     @property
     def training(self) -> list[Pass]:
-        """Return the passes whose batches are steps: that without a loader only where there is no other."""
+        """Return the passes whose batches are steps: that without a loader only where it has most of them."""
         trained = [one for one in self.passes if one.trained and one.steps]
-        return [one for one in trained if one.place != NO_LOADER] or trained
+        loaders = [one for one in trained if one.place != NO_LOADER]
+        count = sum(len(one.steps) for one in loaders)
+        outside = sum(len(one.steps) for one in trained) - count
+        return trained if outside > count else loaders
 
     @property
     def evaluation(self) -> list[Pass]:
@@ -113,7 +119,7 @@ def passes_of(recorded: Recorded) -> Passes:
     ]
     return Passes(
         places=tuple(_places(recorded.told("loader"))),
-        passes=tuple(sorted(found, key=lambda one: one.began_ns)),
+        passes=tuple(sorted(_told_apart(found), key=lambda one: one.began_ns)),
     )
 
 
@@ -139,6 +145,21 @@ def _pass(
         companion=companion,
         ended_ns=ended.get("t_ns") if ended.get("exhausted") else None,
     )
+
+
+def _told_apart(found: Sequence[Pass]) -> list[Pass]:
+    """The passes, those that have backwards for an evaluation's sake among the evaluations."""
+    updates = sorted(step.start_ns for one in found for step in one.steps if step.updates > 0)
+    if not updates:  # none could be seen
+        return list(found)
+    updated = {
+        one.place
+        for one in found
+        if one.steps
+        and bisect_left(updates, one.steps[0].start_ns)
+        < bisect_right(updates, one.steps[-1].start_ns)
+    }
+    return [replace(one, trained=one.trained and one.place in updated) for one in found]
 
 
 def _places(told: Iterable[dict[str, Any]]) -> Iterable[Place]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from perfkit.errors import DamagedFile, LaterVersion
 from perfkit.records import FETCHES, SPANS, STEPS, FetchRecord, SpanRecord, StepRecord
 from perfkit.runfolder import RunFolder, StudyFolder, read_json
+from perfkit.study.attached.collectives import with_collectives
 
 T = TypeVar("T")
 
@@ -74,6 +75,7 @@ def read_process(folder: Path) -> Recorded | None:
     if not isinstance(head.get("pid"), int):
         return None
     rank, status = RunFolder(folder).rank(0), _object(folder / "status.json")
+    spans = tuple(_until_damaged(lambda: SPANS.read(rank.spans)))
     return Recorded(
         folder=f"processes/{folder.name}",
         pid=head["pid"],
@@ -87,8 +89,8 @@ def read_process(folder: Path) -> Recorded | None:
         ended=status.get("status") == "ended",
         exception=status.get("exception") or None,
         events=tuple(_until_damaged(rank.events.read)),
-        steps=tuple(_until_damaged(lambda: STEPS.read(rank.steps))),
-        spans=tuple(_until_damaged(lambda: SPANS.read(rank.spans))),
+        steps=with_collectives(tuple(_until_damaged(lambda: STEPS.read(rank.steps))), spans),
+        spans=spans,
         workers=tuple(_workers(rank.loader)),
     )
 

@@ -25,12 +25,14 @@ class RunRequest:
                 "there is no command to run", hint="for example: perfkit run -- python train.py"
             )
         if self.steps is not None and self.steps < 1:
-            raise UsageError(f"--steps is {self.steps}: it should be at least 1")
+            raise UsageError(f"is {self.steps}: it should be at least 1", field="--steps")
         if self.seconds is not None and not 0 < self.seconds < float("inf"):
-            raise UsageError(f"--seconds is {self.seconds:g}: it should be above 0, and finite")
+            problem = f"is {self.seconds:g}: it should be above 0, and finite"
+            raise UsageError(problem, field="--seconds")
         if self.stop and (self.steps is None) == (self.seconds is None):
             raise UsageError(
-                "--stop takes one of --steps and --seconds, to say when",
+                "takes one of --steps and --seconds, to say when",
+                field="--stop",
                 hint="for example: perfkit run --steps 500 --stop -- python train.py",
             )
 

@@ -10,16 +10,16 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
 from perfkit.config import RunConfig
 from perfkit.diagnosis import Evidence
 from perfkit.document import Row
-from perfkit.engine.collect import loader_means, own_delay_s
+from perfkit.engine.collect import own_delay_s
 from perfkit.engine.phases import StepMeans, step_means, together
 from perfkit.engine.plan import RowPlan
+from perfkit.engine.production import loader_means
 from perfkit.engine.results import BlockResult, GenerationResult, ProcessResult
 from perfkit.records import FetchRecord, StepRecord
 from perfkit.stats import Interval, effective_sizes, mean_interval
@@ -29,6 +29,8 @@ from perfkit.study.attached.loop import Loop, loop_of
 from perfkit.study.attached.notes import notes_of
 from perfkit.study.attached.passes import passes_of
 from perfkit.study.attached.read import Recorded
+from perfkit.study.attached.threads import fetched_elsewhere, without_waits
+from perfkit.study.attached.windows import compared, windows
 from perfkit.study.diagnose.evidence import evidence_of
 from perfkit.study.rows import make_rows
 
@@ -38,10 +40,6 @@ _NOT_ASKED = (
     "speedup", "step_speedup", "memory_ratio", "flops_per_sample", "mfu", "gemm_ceiling_share",
 )  # fmt: skip
 """What a watched script is not run for."""
-WINDOWS = 12
-"""Steps are cut into so many windows of equal length, whose means give the intervals."""
-LEAST_STEPS = 5
-"""Of a window: neighbouring steps are alike, so that single steps would give too narrow an interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +78,9 @@ def attached_run(
     variant = key.partition("/")[2] or VARIANT
     planned = RowPlan(key=key, arch=ARCH, variant=variant, config=config_of(recorded, loop))
     process = _process(recorded, loop, key, loads)
+    elsewhere = fetched_elsewhere(recorded, loop)
+    if elsewhere:
+        process = without_waits(process)
     result = GenerationResult(
         number=1,
         group=0,
@@ -91,6 +92,8 @@ def attached_run(
     )
     (row,) = make_rows([planned], [result], {})
     row = _completed(row, recorded, loop, process, peak_rss_bytes)
+    if elsewhere:
+        row = replace(row, unavailable={**row.unavailable, "exposed_wait_s": "other_thread"})
     evidence = replace(evidence_of(row, planned, process, recorded.environment), attached=True)
     return AttachedRun(
         recorded=recorded, loop=loop, planned=planned, result=result, evidence=evidence
@@ -117,13 +120,6 @@ def config_of(recorded: Recorded, loop: Loop) -> RunConfig:
         persistent_workers=place.persistent_workers,
         num_threads=_threads(recorded.environment),
     )
-
-
-def windows(steps: Sequence[StepRecord]) -> list[tuple[StepRecord, ...]]:
-    """Cut steps into windows of equal length; what is left over goes to the last ones."""
-    count = max(1, min(WINDOWS, len(steps) // LEAST_STEPS))
-    edges = [round(number * len(steps) / count) for number in range(count + 1)]
-    return [tuple(steps[a:b]) for a, b in pairwise(edges)]
 
 
 def _threads(environment: dict[str, Any]) -> int:
@@ -277,6 +273,7 @@ def _completed(
         epoch_time_s=_of_neighbours(epochs) if epochs else None,
         generation_epoch_time_s=tuple(epochs),
         generation_speedup=(),
+        windows=compared(loop),
         speedup=None,
         step_speedup=None,
         overhead_share=overhead,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter_ns
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.runfolder import StudyFolder
 from perfkit.study.attached.answer import KIND, Head, document_of, runs_of

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Literal
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.document import Document, Note
 from perfkit.errors import PerfkitError
 from perfkit.runfolder import StudyFolder
-from perfkit.study.attached import answer, live
+from perfkit.study.attached import answer, live, ranks
 from perfkit.study.attached.answer import Head
 from perfkit.study.attached.live import Moments
 from perfkit.study.attached.load import LoadWatch
@@ -108,7 +108,7 @@ class Watch:
 
     def _verdict(self, steps: int, trained_s: float) -> Said | None:
         runs = answer.runs_of(self._read(), self._peaks, self.loads.loads)
-        told = answer.slowest(runs)
+        told = ranks.slowest(runs)
         can_say = told is not None and live.can_say(told, trained_s)
         self.moments.looked(steps, trained_s, said=can_say)
         if not can_say:

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from perfkit.records import StepRecord
 from perfkit.stats import median
+from perfkit.study.attached.passes import NO_LOADER
 from perfkit.study.attached.read import Recorded
 
 BETWEEN_STEPS, BETWEEN_EPOCHS = "work between steps", "work between epochs"
@@ -67,7 +68,8 @@ def named(
     found = dict(work_s)
     for name, seconds in own_phases(recorded).items():
         steps, found = _own_phase(name, seconds / all_steps, steps, found, steps_per_epoch)
-    seen = seen_functions(recorded)
+    # of steps without a loader only waiting for other threads was seen, not all that is in no phase
+    seen = {} if steps[0].block == NO_LOADER else seen_functions(recorded)
     if not seen:
         return steps, found
     mean_s, each_s = fmean(s.step_s for s in steps), fmean(map(outside_s, steps))

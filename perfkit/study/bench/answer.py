@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,10 @@ from perfkit.study.bench.plan import BenchPlan
 from perfkit.study.budget import SAFETY
 from perfkit.study.forecast import real_blocks
 from perfkit.study.frame import Frame
-from perfkit.study.rows import Averages, make_rows
+from perfkit.study.matrix import groups
+from perfkit.study.rows import make_rows, processes_of
+from perfkit.study.session import Measured
+from perfkit.study.start import RESERVE_S
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +28,10 @@ class BenchAnswer:
     plan: BenchPlan
     frame: Frame
 
-    def __call__(
-        self,
-        results: Sequence[GenerationResult],
-        *,
-        elapsed_s: float,
-        complete: bool,
-        telemetry: Averages,
-    ) -> Document:
+    def __call__(self, study: Measured) -> Document:
         """Return the Document; see `perfkit.study.session.Answer`."""
         plan, frame = self.plan, self.frame
-        rows = make_rows(plan.rows, results, telemetry, confidence=plan.confidence)
+        rows = make_rows(plan.rows, study.results, study.telemetry, confidence=plan.confidence)
         evidence = Evidence(
             row=rows[0],
             config=plan.rows[0].config,
@@ -50,10 +47,10 @@ class BenchAnswer:
             base=frame.base_settings(),
             rows=rows,
             findings=advise(evidence),
-            method=self._method(results, elapsed_s),
-            warnings=(*frame.warnings, *self._warnings(results, rows, complete)),
+            method=self._method(study.results, study.elapsed_s),
+            warnings=(*frame.warnings, *self._warnings(study.results, rows, study.complete)),
             unavailable={"diagnosis": "not_asked"},
-            complete=complete,
+            complete=study.complete,
         )
 
     def _method(self, results: Sequence[GenerationResult], elapsed_s: float) -> dict[str, Any]:
@@ -86,11 +83,15 @@ class BenchAnswer:
         found = []
         # a row that failed has fewer for a reason of its own
         fewest = min((row.generations for row in rows if row.status == "ok"), default=0)
-        if complete and 0 < fewest < MIN_GENERATIONS and self.plan.generations is None:
+        left = [row.key for row in self.plan.rows if not processes_of(row.key, results)]
+        too_few = 0 < fewest < MIN_GENERATIONS or bool(results and left)
+        if complete and too_few and self.plan.generations is None:
+            enough = f"for {fewest} generation{'' if fewest == 1 else 's'}"
+            if left:
+                enough += f" of {len(rows) - len(left)} of {len(rows)} rows"
             text = (
-                f"{self.frame.budget_s:.0f} s were enough for {fewest}"
-                f" generation{'' if fewest == 1 else 's'}, and {MIN_GENERATIONS} are needed for an"
-                f" interval: try --time-budget {_needed_s(results)}"
+                f"{self.frame.budget_s:.0f} s were enough {enough}, and {MIN_GENERATIONS} are needed"
+                f" for an interval: try --time-budget {self._needed_s(results)}"
             )
             found.append(Note(code="too_few_generations", text=text))
         blocks = real_blocks(p for r in results for p in r.processes)
@@ -101,11 +102,22 @@ class BenchAnswer:
                 " else's load; the intervals hold it, but run again when it is quiet"
             )
             found.append(Note(code="disturbed", text=text))
+        throttled = sum(b.throttled for b in blocks)
+        if throttled > len(blocks) / 4:
+            text = (
+                f"the GPU slowed itself down, for heat or power, in {throttled} of {len(blocks)} blocks;"
+                " the intervals hold it, but look at its cooling and run again"
+            )
+            found.append(Note(code="throttled", text=text))
         return found
 
-
-def _needed_s(results: Sequence[GenerationResult]) -> int:
-    """Seconds that enough generations would take, going by those that were run, in tens."""
-    groups = {r.group for r in results}
-    a_round = sum(max(r.cost_s for r in results if r.group == g) for g in groups)
-    return int(-(-MIN_GENERATIONS * a_round * SAFETY // 10) * 10)
+    def _needed_s(self, results: Sequence[GenerationResult]) -> int:
+        """Seconds that enough generations would take, going by those that were run, in tens."""
+        dearest_s = {r.group: 0.0 for r in results}
+        for result in results:
+            dearest_s[result.group] = max(dearest_s[result.group], result.cost_s)
+        # a group that was not run is taken to cost what the dearest of the others does
+        not_run = len(groups(self.plan.rows)) - len(dearest_s)
+        a_round_s = sum(dearest_s.values()) + not_run * max(dearest_s.values())
+        needed_s = MIN_GENERATIONS * a_round_s * SAFETY + RESERVE_S
+        return math.ceil(needed_s / 10) * 10

@@ -128,7 +128,7 @@ class BenchPlan:
         left_s: float,
     ) -> GenerationPlan | None:
         palindromes = FIRST_PALINDROMES
-        cost_s = SAFETY * mine[-1].cost_s if mine else FIRST_COST_S
+        cost_s = SAFETY * _last_cost_s(mine, results)
         if valid and self.generations is None:
             costs = _costs(valid[-1])
             noise = [variances(row, living[0], valid) for row in living[1:]] or [(None, None)]
@@ -142,7 +142,8 @@ class BenchPlan:
             if chosen is None:
                 return None
             palindromes, cost_s = chosen, costs.of(chosen)
-        elif mine and self.generations is None and left_s < cost_s:
+        elif results and self.generations is None and left_s < cost_s:
+            # the first of all is run whatever is left: one row's figures are worth more than none
             return None
         return GenerationPlan(
             number=max((r.number for r in results), default=0) + 1,
@@ -195,7 +196,7 @@ def _given_up(row: RowPlan, mine: list[GenerationResult]) -> bool:
         if process is None or process.status not in GIVE_UP:
             continue
         if process.status == "oom" and result.side_by_side and len(result.processes) > 1:
-            # memory may have run out for the company it was in: it is tried alone first
+            # memory may have run out because of the others: it is tried alone first
             continue
         return True
     return False
@@ -213,6 +214,13 @@ def _valid(living: tuple[RowPlan, ...], mine: list[GenerationResult]) -> list[Ge
 def _alone(row: RowPlan, valid: list[GenerationResult], measure: Measure) -> list[float]:
     processes = [p for r in valid if (p := r.process(row.key)) is not None]
     return [value for p in processes if (value := measure(p, row.config)) is not None]
+
+
+def _last_cost_s(mine: list[GenerationResult], results: Sequence[GenerationResult]) -> float:
+    """Seconds of a group's last generation; of the dearest of another group where it has had none."""
+    if mine:
+        return mine[-1].cost_s
+    return max((r.cost_s for r in results), default=FIRST_COST_S)
 
 
 def _costs(last: GenerationResult) -> Costs:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from perfkit.document import Note
+from perfkit.errors import UsageError
+from perfkit.study.request import TrainingSettings
 from perfkit.study.sizes import Machine, gpu_batch
 
 STORY_BATCH = 1024
@@ -22,13 +24,19 @@ CPU_BATCH = 64
 class Preset:
     """Settings, the rows they are made for, and what was changed to fit the machine."""
 
-    settings: dict[str, Any]
+    settings: TrainingSettings
     rows: tuple[tuple[str, str], ...]
     """(workload, variant) pairs; the first is the reference."""
     changed: tuple[str, ...]
     """What was scaled down or dropped, in words."""
     budget_s: float
     """What five or more generations of the rows take where the preset is scaled down furthest."""
+
+    @property
+    def note(self) -> Note:
+        """Say what was changed."""
+        text = f"the preset was changed to fit this machine: {'; '.join(self.changed)}"
+        return Note(code="preset_changed", text=text)
 
 
 def story(machine: Machine) -> Preset:
@@ -50,15 +58,13 @@ def story(machine: Machine) -> Preset:
     more_workers = f"num_workers={max(workers + 1, workers * 3 // 2)}"
     larger = f"batch_size={batch * 3 // 2}+scale_lr=1"
     return Preset(
-        settings={
-            "batch_size": batch,
-            "num_workers": workers,
-            "prefetch_factor": 8,
-            "pin_memory": on_gpu,
-            "persistent_workers": True,
-            "metrics_every": 10,
-            "viz_every": 50,
-        },
+        settings=TrainingSettings(
+            batch_size=batch,
+            num_workers=workers,
+            prefetch_factor=8,
+            pin_memory=on_gpu,
+            persistent_workers=True,
+        ),
         rows=(
             ("convnext", "fp32"),
             ("convnext", f"amp+{more_workers}"),
@@ -72,3 +78,14 @@ def story(machine: Machine) -> Preset:
 
 PRESETS: dict[str, Callable[[Machine], Preset]] = {"story": story}
 """By the name that `--preset` takes."""
+
+
+def preset_of(name: str, machine: Machine) -> Preset:
+    """Return a preset, made for the machine.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset {name!r}", hint=f"one of: {', '.join(sorted(PRESETS))}")
+    return PRESETS[name](machine)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from perfkit.config import RunConfig
 from perfkit.document import Note
 from perfkit.engine.plan import RowPlan
-from perfkit.errors import UsageError
-from perfkit.study.bench.presets import PRESETS, Preset
+from perfkit.settings import Setting
+from perfkit.study.bench.presets import Preset, preset_of
+from perfkit.study.layout import Layout
 from perfkit.study.matrix import row_of, rows, swept
+from perfkit.study.request import StudyRequest, at_least
 from perfkit.study.settings import base_settings, warnings
 from perfkit.study.sizes import Machine
 
+BUILT_IN = ("convnext", "baseline")
+"""Workloads of the rows where none are named."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class BenchRequest:
+class BenchRequest(StudyRequest):
     """What a user asked of bench."""
 
-    command: str
+    RESUMES: ClassVar[str] = "rows and settings"
+
     archs: tuple[str, ...] = ()
     """Workloads; none named are the preset's, or the built-in ones that the other flags make sense for."""
     amp: bool = False
@@ -29,41 +35,63 @@ class BenchRequest:
     variants: tuple[str, ...] = ()
     sweeps: tuple[str, ...] = ()
     preset: str | None = None
-    device: str | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-    """RunConfig fields that the plain flags set, for all rows; None where a flag was not given."""
-    largest_batch: bool = False
-    """Find the largest batch that fits, and use it."""
     full_epoch: bool = False
-    budget_s: float | None = None
     generations: int | None = None
     steps: int | None = None
-    seed: int = 0
     sequential: bool = False
 
-    @property
-    def names_rows(self) -> bool:
-        """Whether any flag says which rows there should be."""
-        return bool(
-            self.archs
-            or self.amp
-            or self.compile
-            or self.compile_mode
-            or self.variants
-            or self.sweeps
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least("--generations", self.generations, 1)
+        at_least("--steps", self.steps, 1)
+
+    def on(self, machine: Machine, declared: Mapping[str, Sequence[Setting]]) -> BenchTask:
+        """Return what that comes to on a machine.
+
+        Args:
+            declared: the workloads' own settings, by workload.
+
+        Raises:
+            UsageError: a preset, a variant or a sweep does not exist or cannot be had, a flag has a value
+                that no training can have, or sets what the workload does not have.
+        """
+        preset = None if self.preset is None else preset_of(self.preset, machine)
+        asked = self.settings if preset is None else self.settings.over(preset.settings)
+        bases = [
+            base_settings(machine, arch, asked, declared.get(arch, ()), seed=self.seed)
+            for arch in self._workloads(preset)
+        ]
+
+        def rows_over(bases: Sequence[RunConfig]) -> tuple[RowPlan, ...]:
+            if preset is not None and not self._names_rows:
+                base_of = {base.arch: base for base in bases}
+                return tuple(row_of(base_of[arch], text) for arch, text in preset.rows)
+            return rows(bases, self._texts(), [swept(sweep) for sweep in self.sweeps])
+
+        layout = Layout.over(bases, rows_over, declared)
+        changed = () if preset is None else (preset.note,)
+        return BenchTask(
+            layout=layout,
+            budget_s=self._budget_s(preset),
+            warnings=(*changed, *warnings(machine, bases[0])),
         )
 
-    def workloads(self, preset: Preset | None) -> tuple[str, ...]:
-        """The workloads of the rows."""
+    @property
+    def _names_rows(self) -> bool:
+        """Whether any flag says which rows there should be."""
+        named = (self.archs, self.amp, self.compile, self.compile_mode, self.variants, self.sweeps)
+        return any(named)
+
+    def _workloads(self, preset: Preset | None) -> tuple[str, ...]:
         if self.archs:
             return tuple(dict.fromkeys(self.archs))
-        if preset is not None and not self.names_rows:
+        if preset is not None and not self._names_rows:
             return tuple(dict.fromkeys(arch for arch, _ in preset.rows))
-        return ("convnext",) if self.sweeps or preset is not None else ("convnext", "baseline")
+        return BUILT_IN[:1] if self.sweeps or preset is not None else BUILT_IN
 
-    def texts(self) -> tuple[str, ...]:
+    def _texts(self) -> tuple[str, ...]:
         """The variants of the rows: precisions × {eager, compiled}, then what was asked for by name."""
-        amp = self.amp or not self.names_rows
+        amp = self.amp or not self._names_rows
         precisions = ["fp32", "amp"] if amp else ["fp32"]
         texts = list(precisions)
         if self.compile or self.compile_mode:
@@ -71,52 +99,18 @@ class BenchRequest:
             texts += [f"{precision}+compile{mode}" for precision in precisions]
         return (*texts, *self.variants)
 
-    def rows(self, bases: Sequence[RunConfig], preset: Preset | None) -> tuple[RowPlan, ...]:
-        """Lay the rows out over the base settings of each workload.
-
-        Raises:
-            UsageError: a variant or a sweep does not exist or cannot be had.
-        """
-        if preset is not None and not self.names_rows:
-            base_of = {base.arch: base for base in bases}
-            return tuple(row_of(base_of[arch], text) for arch, text in preset.rows)
-        return rows(bases, self.texts(), [swept(sweep) for sweep in self.sweeps])
+    def _budget_s(self, preset: Preset | None) -> float | None:
+        if self.budget_s is None and preset is not None and not self._names_rows:
+            return preset.budget_s
+        return self.budget_s
 
 
-def chosen_preset(request: BenchRequest, machine: Machine) -> Preset | None:
-    """Return the preset that was asked for, made for the machine.
+@dataclass(frozen=True, kw_only=True)
+class BenchTask:
+    """What a request comes to on a machine."""
 
-    Raises:
-        UsageError: there is none of that name.
-    """
-    if request.preset is None:
-        return None
-    if request.preset not in PRESETS:
-        raise UsageError(
-            f"unknown preset {request.preset!r}", hint=f"one of: {', '.join(sorted(PRESETS))}"
-        )
-    return PRESETS[request.preset](machine)
-
-
-def settings_of(
-    request: BenchRequest, machine: Machine, preset: Preset | None, arch: str
-) -> RunConfig:
-    """Return the settings that every row starts from: the machine's, then the preset's, then the flags'.
-
-    Raises:
-        UsageError: a flag has a value that no training can have.
-    """
-    given = {name: value for name, value in request.settings.items() if value is not None}
-    asked = {**(preset.settings if preset else {}), **given, "seed": request.seed}
-    if request.largest_batch:
-        # as under a memory limit: kept memory fragments, and what fits would change from run to run
-        asked["malloc"] = "default"
-    return base_settings(machine, arch, asked)
-
-
-def warnings_of(machine: Machine, base: RunConfig, preset: Preset | None) -> tuple[Note, ...]:
-    """Return what a user should know of the settings before reading a number."""
-    if preset is None:
-        return warnings(machine, base)
-    text = f"the preset was changed to fit this machine: {'; '.join(preset.changed)}"
-    return (Note(code="preset_changed", text=text), *warnings(machine, base))
+    layout: Layout
+    budget_s: float | None
+    """What the bench may take in all; None where that goes by the number of rows."""
+    warnings: tuple[Note, ...]
+    """What a user should know of the settings before reading a number."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from perfkit.codec import to_json
@@ -13,11 +13,13 @@ from perfkit.diagnosis.remedies import combination, proposals, rank, remedies
 from perfkit.document import Diagnosis, Document, Note, Remedy, Row
 from perfkit.engine.results import GenerationResult
 from perfkit.stats import MIN_GENERATIONS
+from perfkit.study.diagnose import missing
 from perfkit.study.diagnose.plan import DiagnosePlan
 from perfkit.study.diagnose.stages import Stages
-from perfkit.study.diagnose.verify import beside, measured
+from perfkit.study.diagnose.verify import beside, epochs, measured
 from perfkit.study.frame import Frame
 from perfkit.study.rows import Averages, make_rows, processes_of
+from perfkit.study.session import Measured
 
 INTERVAL = "95 %, Student's t over blocks of one process"
 OF_ARMS = "; of differences between arms, over palindromes"
@@ -31,28 +33,23 @@ class DiagnoseAnswer:
     plan: DiagnosePlan
     frame: Frame
 
-    def __call__(
-        self,
-        results: Sequence[GenerationResult],
-        *,
-        elapsed_s: float,
-        complete: bool,
-        telemetry: Averages,
-    ) -> Document:
+    def __call__(self, study: Measured) -> Document:
         """Return the Document; see `perfkit.study.session.Answer`."""
-        frame, stages = self.frame, Stages.of(results)
+        frame, stages = self.frame, Stages.of(study.results)
         ran = stages.diagnosed
         found: Diagnosis | None = None
         told: dict[str, Any] = {}
         warnings = [] if ran is None else _warnings(ran)
-        if ran is not None and ran.processes[0].status == "ok":
-            found, rows, told = self._found(stages, ran, telemetry)
-            if complete:
+        if ran is not None and missing.says_something(ran):
+            found, rows, told = self._found(stages, ran, study.telemetry)
+            warnings += missing.notes(self.plan.evidence(ran, {}), found, ran)
+            if study.complete:
                 warnings += self._verifying(found, stages, rows)
             unavailable = {}
         else:
-            rows = make_rows(self.plan.rows, [] if ran is None else [ran], telemetry)
-            unavailable = {"diagnosis": "no_data" if ran is None else "failed"}
+            rows = make_rows(self.plan.rows, [] if ran is None else [ran], study.telemetry)
+            failed = ran is not None and ran.processes[0].status != "ok"
+            unavailable = {"diagnosis": "failed" if failed else "no_data"}
         return Document(
             kind="diagnose",
             command=frame.command,
@@ -61,10 +58,10 @@ class DiagnoseAnswer:
             base=frame.base_settings(),
             rows=rows,
             diagnosis=found,
-            method={**self._method(results, ran, elapsed_s), **told},
+            method={**self._method(study.results, ran, study.elapsed_s), **told},
             warnings=(*frame.warnings, *warnings),
             unavailable=unavailable,
-            complete=complete,
+            complete=study.complete,
         )
 
     def _found(
@@ -76,7 +73,9 @@ class DiagnoseAnswer:
         tried = self.plan.trials(stages, evidence, judged)
         advised = remedies(evidence, judged, tried)
         told: dict[str, Any] = {"trials": {name: to_json(one) for name, one in tried.items()}}
-        rows: tuple[Row, ...] = (evidence.row,)
+        # of an epoch that lost a part there is no forecast, whatever is known of the others
+        row = replace(evidence.row, epoch_parts_s={}) if evidence.lost else evidence.row
+        rows: tuple[Row, ...] = (row,)
         verification = self.plan.verification(stages)
         if verification is not None and stages.verified:
             bench = self.plan.bench(verification)
@@ -91,6 +90,7 @@ class DiagnoseAnswer:
             told["verified"] = {
                 "generations": len(stages.verified),
                 "quantile": bench.confidence,
+                **to_json(epochs(verification, advised, every)),
             }
             told["interval"] = _interval(ran) + OF_REMEDIES
         return diagnosis(evidence, ran, judged, advised), rows, told
@@ -127,7 +127,7 @@ class DiagnoseAnswer:
             "processes": sum(len(r.processes) for r in results),
             "palindromes": [] if ran is None else [ran.palindromes],
             "arms": list(dict.fromkeys(b.arm for b in blocks)),
-            "dropped": [] if ran is None else list(ran.dropped),
+            "dropped": [] if ran is None else missing.dropped(ran),
             "blocks": len(blocks),
             "steps": sum(b.steps for b in blocks),
             "side_by_side": all(r.side_by_side for r in results),
@@ -149,7 +149,7 @@ def diagnosis(
     """Return what the evidence of one process means, as it was judged, with what to try."""
     attribution = evidence.attribution
     unavailable = dict(attribution.unavailable) if attribution is not None else {}
-    for name in result.dropped:
+    for name in missing.dropped(result):
         unavailable["loader_samples_per_sec" if name == "load" else name] = "no_time"
     return Diagnosis(
         primary=judged.primary,

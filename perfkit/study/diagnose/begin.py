@@ -9,14 +9,12 @@ from perfkit import discovery
 from perfkit.engine.events import Event
 from perfkit.runfolder import StudyFolder
 from perfkit.study import start
-from perfkit.study.bench.begin import with_largest_batch
 from perfkit.study.diagnose import verify
 from perfkit.study.diagnose.answer import DiagnoseAnswer
 from perfkit.study.diagnose.plan import DiagnosePlan
 from perfkit.study.diagnose.request import DiagnoseRequest
 from perfkit.study.frame import Frame
-from perfkit.study.settings import sized, warnings
-from perfkit.study.sizes import chosen
+from perfkit.study.settings import warnings
 from perfkit.study.start import Prepared
 
 KIND = "diagnose"
@@ -24,34 +22,22 @@ BUDGET_S = 60.0
 """What a diagnosis may take, start-up included, unless the flags say otherwise; verifying comes on top."""
 
 
-def begin(request: DiagnoseRequest, emit: Callable[[Event], None], *, timeout_s: float) -> Prepared:
+def begin(request: DiagnoseRequest, emit: Callable[[Event], None]) -> Prepared:
     """Look at the machine, lay out the training, make the data and the study folder.
-
-    Args:
-        timeout_s: how long building a workload, or trying whether a batch fits, may take.
 
     Raises:
         UsageError: something asked for does not exist or cannot be had.
         PerfkitError: the data cannot be made.
     """
     discovery.check_workload(request.arch)
-    machine, environment = start.look(request.device)
-    base = request.base(machine)
+    machine, environment, declared = start.look(request.settings.device, [request.arch])
     # before any data is made, so that a variant that is not there is told at once
-    request.row(base)
-    (data,) = start.make_data([base], emit, timeout_s=timeout_s)
-    base = sized(base, data.num_samples, request.settings.get("num_samples"))
-    request.row(base)
-    folder = StudyFolder.create(KIND)
-    sizes = chosen(machine, base)
-    if data.path:
-        sizes += f"; data in {start.at_home(data.path)}"
-    if request.largest_batch:
-        found, (base,) = with_largest_batch(folder, [base], emit, timeout_s)
-        sizes += f"; {found.sentence()}"
+    layout = request.on(machine, declared)
+    ground = start.make_ground(KIND, layout, request, machine, emit)
+    (base,) = ground.layout.bases
     budget_s, verify_s = budgets(request.verify, request.budget_s)
     plan = DiagnosePlan(
-        rows=(request.row(base),),
+        rows=ground.layout.rows,
         base=base,
         environment=environment,
         verify=request.verify,
@@ -63,12 +49,12 @@ def begin(request: DiagnoseRequest, emit: Callable[[Event], None], *, timeout_s:
         command=request.command,
         environment=environment,
         base=base,
-        budget_s=budget_s - start.RESERVE_S,
+        budget_s=budget_s,
         warnings=warnings(machine, base),
-        sizes=sizes,
+        sizes=ground.sizes,
     )
-    start.store(KIND, folder, plan, frame)
-    return _prepared(folder, plan, frame)
+    start.store(KIND, ground.folder, plan, frame)
+    return replace(_prepared(ground.folder, plan, frame), search_s=ground.search_s)
 
 
 def budgets(most: int, asked_s: float | None) -> tuple[float, float]:
@@ -87,12 +73,19 @@ def budgets(most: int, asked_s: float | None) -> tuple[float, float]:
     return asked_s, asked_s - diagnosing_s
 
 
-def resume_diagnosis(name: str, asked_s: float | None) -> Prepared:
+def takes(request: DiagnoseRequest) -> str:
+    """Say how long a diagnosis takes at most."""
+    in_all_s, verify_s = budgets(request.verify, request.budget_s)
+    part = f", {verify_s:.0f} s of them to run remedies" if verify_s else ""
+    return f"it takes {in_all_s:.0f} s at most{part}"
+
+
+def reopen(request: DiagnoseRequest, name: str) -> Prepared:
     """Open a diagnosis that was interrupted; see `perfkit.study.start.reopen`."""
-    folder, plan, frame = start.reopen(KIND, name, DiagnosePlan, asked_s)
-    if asked_s is not None:
-        plan = replace(plan, verify_s=budgets(plan.verify, asked_s)[1])
-    return _prepared(folder, plan, frame)
+    folder, plan, frame = start.reopen(KIND, request, name, DiagnosePlan)
+    if request.budget_s is not None:
+        plan = replace(plan, verify_s=budgets(plan.verify, request.budget_s)[1])
+    return replace(_prepared(folder, plan, frame), resumed=True)
 
 
 def _prepared(folder: StudyFolder, plan: DiagnosePlan, frame: Frame) -> Prepared:

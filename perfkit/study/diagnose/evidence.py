@@ -12,12 +12,15 @@ from perfkit.diagnosis.evidence import Burst, Dispatch, Stretch
 from perfkit.document import Operator, Row
 from perfkit.engine.plan import RowPlan
 from perfkit.engine.results import BlockResult, ProcessResult, Profile
+from perfkit.study.forecast import known_parts_s, lost_of_the_epoch
 
 
 def evidence_of(
     row: Row, planned: RowPlan, process: ProcessResult, environment: Mapping[str, Any]
 ) -> Evidence:
     """Return the evidence that one process gives, its epoch attributed.
+
+    Where a part of the epoch was lost, and there is no forecast of it, it is that of the other parts.
 
     Args:
         row: the process as the Document tells it.
@@ -26,6 +29,9 @@ def evidence_of(
     if process.loader_samples_per_sec is not None:
         alone = {"samples_per_sec": process.loader_samples_per_sec}
         row = replace(row, loader={**row.loader, **alone})
+    lost = lost_of_the_epoch(process)
+    if lost:
+        row = replace(row, epoch_parts_s=known_parts_s(process, planned.config) or {})
     found = Evidence(
         row=row,
         config=planned.config,
@@ -35,6 +41,7 @@ def evidence_of(
         dispatch=_dispatch(process.profile),
         telemetry=row.telemetry or None,
         environment=environment,
+        lost={name: process.unavailable.get(name, "failed") for name in lost},
     )
     return replace(found, attribution=attribute(found))
 
@@ -47,6 +54,8 @@ def _stretch(block: BlockResult) -> Stretch:
         step_s=block.step_times_s,
         wait_s=block.waits_s,
         ready=block.ready,
+        lead_s=block.leads_s,
+        ahead_s=block.ahead_s,
         phases_s=block.phases_s,
         run_delay_s=block.run_delay_s,
         workers_cpu_s=block.workers_cpu_s,

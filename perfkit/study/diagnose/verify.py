@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from perfkit.document import Remedy, Row
 from perfkit.engine.plan import RowPlan
@@ -24,6 +24,17 @@ class Verification:
     """By remedy, best first; the combination last, where there is one. No two have one key."""
     together: tuple[str, ...] = ()
     """The remedies that the combination is made of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epochs:
+    """What epochs took where remedies were run, beside what was predicted of them."""
+
+    now_s: float | None = None
+    """The forecast epoch of the training as it is, in the same generations; None where it failed."""
+    remedies: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By remedy `predicted_epoch_s`, `measured_epoch_s` and the first ÷ the second, as the ratio of the
+    two speed-ups."""
 
 
 def chosen(ranked: Sequence[Remedy], most: int) -> tuple[Remedy, ...]:
@@ -54,6 +65,34 @@ def measured(verification: Verification, rows: Sequence[Row]) -> dict[str, Inter
         if row is not None and row.speedup is not None:
             found[name] = Interval(row.speedup.value, row.speedup.low, row.speedup.high)
     return found
+
+
+def epochs(verification: Verification, remedies: Sequence[Remedy], rows: Sequence[Row]) -> Epochs:
+    """Return the epochs of the bench that ran the remedies: as it trains now, and with each of them.
+
+    A prediction is a speed-up, and this bench's own reference is what it starts from: a machine whose pace
+    changed since the diagnosis has changed that of both. A remedy whose row failed, or of which nothing was
+    predicted, is not among them.
+
+    Args:
+        rows: of the bench, the reference first.
+    """
+    now = rows[0].epoch_time_s
+    if now is None or rows[0].status != "ok":
+        return Epochs()
+    by_key = {row.key: row for row in rows[1:] if row.status == "ok"}
+    found = {}
+    for remedy in remedies:
+        planned, told = verification.rows.get(remedy.name), remedy.predicted_speedup
+        row = None if planned is None else by_key.get(planned.key)
+        if told is None or row is None or row.epoch_time_s is None or row.speedup is None:
+            continue
+        found[remedy.name] = {
+            "predicted_epoch_s": now.value / told.value,
+            "measured_epoch_s": row.epoch_time_s.value,
+            "predicted_to_measured_ratio": row.speedup.value / told.value,
+        }
+    return Epochs(now_s=now.value, remedies=found)
 
 
 def beside(remedies: Sequence[Remedy], came: Mapping[str, Interval]) -> tuple[Remedy, ...]:

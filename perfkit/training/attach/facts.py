@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 
+from perfkit.limits import usable_cores
 from perfkit.training.attach.folder import ProcessFolder
 from perfkit.variants._fp32 import effective_precision
 
@@ -30,8 +30,6 @@ MEMORY_CORRELATION = 0.98
 _TF32_CAPABILITY = (8, 0)
 _MOST_WEIGHTS = 4096  # of one parameter
 _MOST_PARAMETERS = 64
-_MOST_NODES = 2000
-_HALVES = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 class Facts:
@@ -96,8 +94,7 @@ class Facts:
             folder.event("fact", code=code, value=value, text=text)
 
     def _threads(self, folder: ProcessFolder, workers: int) -> None:
-        affinity = getattr(os, "sched_getaffinity", None)
-        cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+        cores = usable_cores()
         processes = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
         threads = torch.get_num_threads()
         if processes * max(threads, workers) > cores:
@@ -144,49 +141,6 @@ class Facts:
             return int(os.pread(self._statm, 128, 0).split()[1]) * os.sysconf("SC_PAGE_SIZE")
         except (OSError, ValueError, IndexError, AttributeError):
             return None
-
-
-def precision(tensors: Any) -> tuple[str | None, str]:
-    """Return the 16-bit type that autocast computed a loss in, None where it did not, and the loss's device.
-
-    Autocast has mostly been left when backward begins, but the graph of a loss whose weights are FP32
-    tells of its operators.
-    """
-    loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
-    kind = loss.device.type
-    if torch.is_autocast_enabled(kind):
-        return _HALVES.get(torch.get_autocast_dtype(kind)), str(loss.device)
-    half, full_weights = None, False
-    for node in _graph(loss.grad_fn):
-        weight = getattr(node, "variable", None)
-        if weight is not None:
-            full_weights = full_weights or weight.dtype == torch.float32
-            continue
-        for about in getattr(node, "_input_metadata", ()):
-            half = half or _HALVES.get(about.dtype)
-    return half if full_weights else None, str(loss.device)
-
-
-def scales_gradients() -> bool:
-    """Whether a gradient scaler made the update that runs."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
-        if frame.f_code.co_filename.endswith("grad_scaler.py"):
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _graph(root: Any) -> Iterator[Any]:
-    waiting: list[Any] = [root]
-    seen: set[Any] = set()
-    while waiting and len(seen) < _MOST_NODES:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        yield node
-        waiting += [following for following, _ in node.next_functions]
 
 
 def _weights(optimizer: Any) -> list[torch.Tensor]:

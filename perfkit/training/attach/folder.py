@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from perfkit.runfolder import JsonLines, RankFolder, write_json
+from perfkit.jsonlines import JsonLines
+from perfkit.runfolder import RankFolder, write_json
 
 FORMAT = 1
 

@@ -1,4 +1,4 @@
-"""Where torch tells us what a script does: six places, each a class, a module or an official hook.
+"""Where torch tells us what a script does: seven places, each a class, a module or an official hook.
 
 Nothing is put on an instance of the script's, which deepcopy and `torch.save` would take along. Inside a
 graph that is being compiled the hooks are not there.
@@ -21,6 +21,7 @@ from torch.optim import optimizer as optimizer_module
 from torch.utils.data import dataloader, get_worker_info
 
 from perfkit.records import CHECKPOINT
+from perfkit.training.attach import collectives
 from perfkit.training.attach.loaders import OURS, Pass
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.session import Session
@@ -45,7 +46,7 @@ class Handle:
     def asks(self) -> bool:
         """The loop asks for a batch; whether that was recorded."""
         session = self.session
-        if session.off or _get_ident() != session.thread:
+        if session.off or not (_get_ident() == session.thread or session.may_move(self.of)):
             return False
         try:
             if session.fetching is not None:
@@ -106,6 +107,7 @@ def install(home: str, place: Callable[[], Path], started_ns: int) -> None:
     iterator.__next__ = next_hook(iterator.__next__)
     torch.autograd.backward = _backward_hook(torch.autograd.backward)
     torch.save = _save_hook(torch.save)
+    collectives.install(session)
     optimizer_module.register_optimizer_step_pre_hook(_before_update)
     optimizer_module.register_optimizer_step_post_hook(_after_update)
     sys.excepthook = _without_our_frames(sys.excepthook)

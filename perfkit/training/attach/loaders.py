@@ -99,8 +99,8 @@ class Pass:
     """
 
     __slots__ = (
-        "backwards", "companion", "depth", "fetched", "gone_ns", "loader", "number", "over", "ready",
-        "updates",
+        "backwards", "companion", "depth", "fetched", "gone_ns", "gradients", "loader", "number", "over",
+        "ready", "updates",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +115,7 @@ class Pass:
         self.updates = 0
         self.companion: Pass | None = None
         self.gone_ns = 0
+        self.gradients = True  # they were on when it last fetched
         self.over = False
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from perfkit.records import STEP_PHASES, UNKNOWN
+from perfkit.records import COLLECTIVE, STEP_PHASES, UNKNOWN, SpanRecord
 from perfkit.training.probe.clocks import Device
 from perfkit.training.probe.recorder import Recorder
-from perfkit.training.probe.rundelay import RunDelay
+from perfkit.training.probe.rundelay import RunDelay, SharedDelay
 from perfkit.training.probe.steps import DeviceSteps, Step
 
 
@@ -25,8 +25,9 @@ class LateRecorder(Recorder):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._held: Step | None = None
-        self._ended: Step | None = None
+        self._aside: list[Step] = []
+        self._collectives: SpanRecord | None = None
+        self._collective_ns = -1  # when the last one ended
 
     @property
     def told_ns(self) -> int:
@@ -41,12 +42,8 @@ class LateRecorder(Recorder):
     def use_device(self, device: Device) -> None:
         """From the next step on, put marks on a device."""
         self.drain()
-        self._device_steps = DeviceSteps(self._file, device)
+        self._device_steps = DeviceSteps(self._files.steps, device)
         self._host_ns = device.host_ns
-
-    def before_next(self, queue_depth: int = UNKNOWN, ready: int = UNKNOWN) -> None:
-        self._ended = self._step
-        super().before_next(queue_depth, ready)
 
     def got_batch(self, samples: int, phase: int) -> None:
         """The loop has its batch, and begins a phase with it."""
@@ -67,6 +64,18 @@ class LateRecorder(Recorder):
         self._since_ns = end = self._host_ns()
         self.own_ns += end - now
 
+    def before_collective(self) -> None:
+        """The loop calls one; those with nothing between them are one span."""
+        if self._since_ns != self._collective_ns:
+            self._keep_collectives()
+        self.enter(COLLECTIVE)
+
+    def after_collective(self) -> None:
+        """It has returned."""
+        if COLLECTIVE in self._stack:
+            self.leave(COLLECTIVE)
+            self._collective_ns = self._since_ns
+
     def close_step(self, at_ns: int) -> None:
         """End the step that runs at a moment that has passed, not before it had its batch."""
         step = self._step
@@ -76,23 +85,26 @@ class LateRecorder(Recorder):
         if step.wait_ns >= 0:
             step.end_ns = max(min(at_ns, step.end_ns), step.start_ns + step.wait_ns)
             step.last = None
-        self._write_at_ns = 0  # with the next step: a while may pass until then
+        self._files.at_ns = 0  # with the next step: a while may pass until then
 
     def drop_step(self) -> None:
         """Forget the step that runs; it leaves no record."""
-        self._leave_all(self._host_ns())
+        now = self._host_ns()
+        self._leave_all(now)
         self._step = None
+        self._delay.pause(now)
 
     def another_thread(self) -> None:
         """From now on the calls come from another thread."""
-        self._run_delay.close()
-        self._run_delay = RunDelay()
+        self._delay.close()
+        self._delay = SharedDelay(RunDelay())
 
     def reopen(self) -> bool:
         """Go on with the step that ended when a batch was asked for, and none came."""
         step, asked = self._ended, self._step
         if step is None or asked is None or asked.wait_ns >= 0 or not self._device_steps.take(step):
             return False
+        self._delay.reopen(step)
         step.last = step.ready_mark = step.phase_marks = None
         self._step, self._ended = step, None
         self.steps -= 1
@@ -100,37 +112,63 @@ class LateRecorder(Recorder):
         return True
 
     def hold(self) -> None:
-        """Set the step that runs aside; the next `release` or `fold` decides what it is."""
-        self._pass_all()
-        self._held, self._step = self._step, None
+        """Set the step that runs aside; `release`, `fold` or `resume` decides what it is."""
+        if self._step is not None:
+            self._delay.read(self._pass_all(), self._step)
+            self._aside.append(self._step)
+            self._step = None
+
+    def split(self, at_ns: int) -> None:
+        """Set the step that runs aside, ended at a moment that has passed: one without a loader begins."""
+        self.hold()
+        self._aside[-1].end_ns = at_ns
+        self.begin_update()
+        if self._step is not None:
+            self._step.start_ns = at_ns
 
     def release(self) -> None:
-        """The held step was one of its own and ended when it was held."""
-        held, self._held = self._held, None
-        if held is None:
-            return
+        """What was set aside were steps of their own, which ended when they were."""
+        for step in self._aside:
+            step.index = self.steps
+            self.steps += 1
+            self._device_steps.end(step)
+            step.last = None
+        self._aside = []
         if self._step is not None:
-            self._step.index += 1
-        self.steps += 1
-        self._device_steps.end(held)
-        held.last = None
+            self._step.index = self.steps
+
+    def resume(self, phase: int) -> None:
+        """The step that was set aside last goes on, in a phase: none runs."""
+        step = self._aside.pop()
+        self._since_ns = now = self._host_ns()
+        self._delay.read(now)
+        step.index = self.steps
+        step.ready_mark = step.phase_marks = None
+        self._step = step
+        self._stack.append(phase)
 
     def fold(self) -> None:
-        """The step that runs is a part of the held one, which goes on."""
-        held, step = self._held, self._step
-        self._held = None
-        if held is None or step is None:
+        """The step that runs is a part of what was set aside, which goes on."""
+        if self._step is None:
             return
         self._pass_all()
-        held.wait_ns += max(step.wait_ns, 0)
-        held.backwards += step.backwards
-        held.updates += step.updates
-        for phase in range(STEP_PHASES):
-            spent_ns = step.spent_ns[phase]
-            if spent_ns is not None:
-                held.spent_ns[phase] = spent_ns + (held.spent_ns[phase] or 0)
-        held.ready_mark = held.phase_marks = None
-        self._step = held
+        while self._aside:
+            held, step = self._aside.pop(), self._step
+            held.wait_ns += max(step.wait_ns, 0)
+            held.backwards += step.backwards
+            held.updates += step.updates
+            held.waited_for_core(step.run_delay_s)
+            for phase in range(STEP_PHASES):
+                spent_ns = step.spent_ns[phase]
+                if spent_ns is not None:
+                    held.spent_ns[phase] = spent_ns + (held.spent_ns[phase] or 0)
+            held.ready_mark = held.phase_marks = None
+            self._step = held
+
+    def forget(self) -> None:
+        """Nothing that runs or was set aside leaves a record."""
+        self.drop_step()
+        self._aside = []
 
     def before_more(self) -> None:
         """The loop asks another loader for a part of the same step."""
@@ -163,13 +201,36 @@ class LateRecorder(Recorder):
 
     def flush(self) -> None:
         """Write what has ended, as far as the device has come."""
+        self._share_delay()
         self._device_steps.resolve()
         self._write()
 
-    def _pass_all(self) -> None:
+    def _end_span(self, phase: int, now: int) -> None:
+        if phase != COLLECTIVE:
+            super()._end_span(phase, now)
+            return
+        start_ns = self._files.drop_span()
+        before, spent_s = self._collectives, (now - start_ns) * 1e-9
+        if before is None:
+            before = SpanRecord(phase, self.steps, start_ns, 0.0, 0.0)
+        sum_s = before.span_s + spent_s
+        self._collectives = before._replace(span_s=sum_s, own_s=sum_s)
+
+    def _keep_collectives(self) -> None:
+        if self._collectives is not None:
+            self._files.add_span(self._collectives)
+            self._collectives = None
+
+    def _write(self) -> None:
+        self._keep_collectives()
+        super()._write()
+
+    def _pass_all(self) -> int:
+        """End every phase of the step that runs; returns when that was."""
         now = self._host_ns()
         step = self._step
         if step is not None:
             self._pass(step, now)
             step.end_ns = now
         self._leave_all(now)
+        return now

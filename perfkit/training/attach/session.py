@@ -12,25 +12,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from perfkit.training.attach.facts import Facts, precision, scales_gradients
+from perfkit.training.attach.collectives import ReducerTimes
+from perfkit.training.attach.facts import Facts
 from perfkit.training.attach.folder import ProcessFolder, ranks
 from perfkit.training.attach.loaders import Loader, Loaders, Pass, describe
 from perfkit.training.attach.optimizers import Optimizers
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.phases import Phases
+from perfkit.training.attach.precision import Precision
 from perfkit.training.attach.process import at_end_of_child, device, told, uncaught
 from perfkit.training.attach.recorder import LateRecorder
-from perfkit.training.attach.stacks import StackSampler
+from perfkit.training.attach.stacks import Untracked
 from perfkit.training.attach.stop import Stop
+from perfkit.training.attach.threads import OtherThreads
 from perfkit.training.probe import worker
 from perfkit.training.probe.clocks import CudaDevice
 from perfkit.training.probe.loader import depth_reader, ready_reader
 from perfkit.training.probe.steps import marking_period
 
-LOOK_EVERY_NS = 5_000_000_000
-"""Time over which untracked time is summed."""
-UNTRACKED_SHARE = 0.10
-"""From this part of it on, the stacks are sampled."""
 STEPS_TO_MARK = 20
 """Steps seen before the marking of phases on a device is set to what it costs."""
 
@@ -65,21 +64,21 @@ class Session:
         self._folder: ProcessFolder | None = None
         self._recorder: LateRecorder | None = None
         self._trains = False
-        self._precision: tuple[str | None, str] | None = None
-        self._precision_told = False
-        self._updated = self._scales = False
+        self._precision = Precision()
         self._passes = 0
         self._loaders = Loaders()
         self._optimizers = Optimizers()
         self._facts = Facts()
         self._phases = Phases()
-        self._sampler: StackSampler | None = None
-        self._look_at_ns = 0
-        self._untracked_ns = 0
+        self._reducers = ReducerTimes()
+        self._others = OtherThreads()
+        self._untracked: Untracked | None = None
         self._first_ns = 0
 
     def begin(self) -> Steps:
         """Make the folder and the recorder, at the first loader, backward or update."""
+        if self._recorder is not None and self._others.is_another(self.thread):
+            self._recorder.another_thread()
         if self.steps is None:
             self._folder = ProcessFolder(self.place(), self._started_ns)
             self._recorder = LateRecorder(self._folder.rank.steps)
@@ -137,16 +136,19 @@ class Session:
         """Whether a step of training was seen, and it is not over."""
         return self._trains and not self.over
 
-    def may_move(self) -> bool:
-        """Whether the thread that asks becomes the one that trains: the loop is where it computes."""
-        if self._trains:
-            return False
+    def may_move(self, asking: Pass | None = None) -> bool:
+        """Whether the thread that calls becomes the one that trains; see `attach.threads`.
+
+        Args:
+            asking: the pass that is asked for a batch; None where a backward or an update begins.
+        """
         try:
-            self.begin()
-            if self.thread != threading.get_ident() and self._recorder is not None:
+            steps = self.begin()
+            if self.thread != threading.get_ident():
+                if not self._others.may_take_over(self.thread, steps, asking):
+                    return False
                 self.thread = threading.get_ident()
-                self.begin().forget()
-                self._recorder.another_thread()
+                self._others.takes_over(steps, asking)
         except Exception as error:
             self.fail(error)
             return False
@@ -155,8 +157,7 @@ class Session:
     def backward_begins(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A backward begins, with what it was called with."""
         try:
-            if self._precision is None:
-                self._precision = precision(args[0] if args else kwargs["tensors"])
+            self._precision.backward(args, kwargs)
             (self.steps or self.begin()).backward_begins()
         except Exception as error:
             self.fail(error)
@@ -172,9 +173,7 @@ class Session:
     def update_begins(self, optimizer: Any) -> None:
         """`optimizer.step` begins."""
         try:
-            if not self._updated:
-                self._updated = True
-                self._scales = scales_gradients()
+            self._precision.update()
             (self.steps or self.begin()).update_begins(optimizer)
         except Exception as error:
             self.fail(error)
@@ -190,12 +189,12 @@ class Session:
     # what `Steps` tells
 
     def trains(self) -> None:
-        folder, recorder = self._folder, self._recorder
-        if folder is None or recorder is None:
+        steps, folder, recorder = self.steps, self._folder, self._recorder
+        if steps is None or folder is None or recorder is None:
             return
         self._trains = True
-        self._first_ns = self._look_at_ns = time.perf_counter_ns()
-        self._look_at_ns += LOOK_EVERY_NS
+        self._first_ns = time.perf_counter_ns()
+        self._untracked = Untracked(steps, self._first_ns)
         folder.attached(ranks())
         where = device()
         if where != "cpu":
@@ -213,7 +212,7 @@ class Session:
         described = self._optimizers.find(optimizer)
         if described is not None and folder is not None:
             folder.event("optimizer", **described)
-            self._tell_precision(folder)
+            self._precision.tell(folder)
         self._facts.optimizer = optimizer
 
     def pass_over(self, over: Pass, *, exhausted: bool) -> None:
@@ -236,28 +235,13 @@ class Session:
         if trained == STEPS_TO_MARK:
             step_s = (now_ns - self._first_ns) * 1e-9 / trained
             recorder.phase_every = marking_period(step_s, recorder.cost_s())
+        self._reducers.look(folder, trained)
         if self._facts.due(trained):
             self._facts.look(folder, trained)
-        if self._sampler is not None:
-            self._sampler.commit()
-        if now_ns >= self._look_at_ns:
-            self._look_for_untracked(now_ns, steps, folder)
-
-    def _tell_precision(self, folder: ProcessFolder) -> None:
-        if self._precision_told:
-            return
-        self._precision_told = True
-        autocast, where = self._precision or (None, device())
-        folder.event("precision", autocast=autocast, grad_scaler=self._scales, device=where)
-
-    def _look_for_untracked(self, now_ns: int, steps: Steps, folder: ProcessFolder) -> None:
-        gone_ns = now_ns - self._look_at_ns + LOOK_EVERY_NS
-        share = (steps.untracked_ns - self._untracked_ns) / gone_ns
-        self._untracked_ns, self._look_at_ns = steps.untracked_ns, now_ns + LOOK_EVERY_NS
-        if self._sampler is not None:
-            self._sampler.tell(folder)
-        elif share > UNTRACKED_SHARE:
-            self._sampler = StackSampler(steps, self.thread)
+        for loader, batches in self._others.news().items():
+            folder.event("other_thread", loader=loader, batches=batches)
+        if self._untracked is not None and (self._others.fetch or not steps.without_loader):
+            self._untracked.look(folder, self.thread, now_ns)
 
     def fail(self, error: BaseException) -> None:
         """Something of ours went wrong: the script goes on without us."""
@@ -281,8 +265,8 @@ class Session:
         if folder is None or steps is None or recorder is None or os.getpid() != self._pid:
             return
         try:
-            if self._sampler is not None:
-                self._sampler.stop()
+            if self._untracked is not None:
+                self._untracked.end(folder)
             if not self._trains:
                 self.off = True
                 recorder.close()
@@ -291,11 +275,10 @@ class Session:
             if not self.off:
                 self.off = True
                 steps.end()
-                self._tell_precision(folder)
+                worker.write()
+                self._precision.tell(folder)
                 self._phases.tell(folder)
                 self._facts.end(folder, steps.trained, self._optimizers.count)
-                if self._sampler is not None:
-                    self._sampler.tell(folder)
                 own = {"steps": recorder.steps, "own_s": recorder.own_ns * 1e-9}
                 folder.event("cost", **own)
                 recorder.close()
@@ -309,5 +292,5 @@ class Session:
         """In a forked child: all of this is the parent's."""
         self.off = True
         self._folder = None
-        if self._sampler is not None:
-            self._sampler.forget()
+        if self._untracked is not None:
+            self._untracked.forget()

@@ -1,11 +1,14 @@
 """What the training thread does in the time that nothing else explains: its stack, at most 20 times a second.
 
 Sampled is what comes after an update. Whether that was the step's last one is known only when the next
-batch is asked for: until then the samples wait, and a further backward discards them.
+batch is asked for: until then the samples wait, and a further backward discards them. In a step without a
+loader the forward comes after an update too, so that only waiting for another thread is sampled there.
 """
 
 from __future__ import annotations
 
+import os
+import queue
 import sys
 import threading
 import time
@@ -16,6 +19,58 @@ from perfkit.training.attach.loaders import is_users, place
 from perfkit.training.attach.passes import Steps
 
 EVERY_S = 0.05
+_WAITING = {os.path.realpath(str(module.__file__)) for module in (queue, threading)}
+LOOK_EVERY_NS = 5_000_000_000
+"""Time over which untracked time is summed."""
+UNTRACKED_SHARE = 0.10
+"""From this part of it on, the stacks are sampled."""
+
+
+class Untracked:
+    """Looks at how much of the time is in no step, and samples the stacks where that is much.
+
+    Args:
+        steps: tells how much that is.
+        now_ns: `perf_counter_ns`.
+    """
+
+    def __init__(self, steps: Steps, now_ns: int) -> None:
+        self._steps = steps
+        self._sampler: StackSampler | None = None
+        self._look_at_ns = now_ns + LOOK_EVERY_NS
+        self._before_ns = 0
+
+    def look(self, folder: ProcessFolder, thread: int, now_ns: int) -> None:
+        """A batch is asked for.
+
+        Args:
+            thread: the one that trains.
+        """
+        sampler = self._sampler
+        if sampler is not None:
+            sampler.commit()
+            sampler.thread = thread
+        if now_ns < self._look_at_ns:
+            return
+        gone_ns = now_ns - self._look_at_ns + LOOK_EVERY_NS
+        untracked_ns = self._steps.untracked_ns
+        share = (untracked_ns - self._before_ns) / gone_ns
+        self._before_ns, self._look_at_ns = untracked_ns, now_ns + LOOK_EVERY_NS
+        if sampler is not None:
+            sampler.tell(folder)
+        elif share > UNTRACKED_SHARE:
+            self._sampler = StackSampler(self._steps, thread)
+
+    def end(self, folder: ProcessFolder) -> None:
+        """The process ends: sample no more, and append what has changed."""
+        if self._sampler is not None:
+            self._sampler.stop()
+            self._sampler.tell(folder)
+
+    def forget(self) -> None:
+        """In a forked child there is no such thread."""
+        if self._sampler is not None:
+            self._sampler.forget()
 
 
 class StackSampler:
@@ -27,8 +82,8 @@ class StackSampler:
     """
 
     def __init__(self, steps: Steps, thread: int) -> None:
+        self.thread = thread
         self._steps = steps
-        self._thread = thread
         self._sums: dict[tuple[str, int, str], float] = {}
         self._waiting: list[tuple[int, tuple[str, int, str], float]] = []
         self._told: dict[tuple[str, int, str], float] = {}
@@ -66,10 +121,15 @@ class StackSampler:
         while not self._over.wait(EVERY_S):
             now = time.perf_counter()
             moment = self._steps.moment
-            frame = sys._current_frames().get(self._thread) if self._steps.unexplained else None
-            if frame is not None:
+            frame = sys._current_frames().get(self.thread) if self._steps.unexplained else None
+            if frame is not None and (not self._steps.without_loader or _waits(frame)):
                 self._waiting.append((moment, _innermost(frame), now - before))
             before = now
+
+
+def _waits(frame: Any) -> bool:
+    """Whether a stack ends in the library's code for waiting for another thread."""
+    return os.path.realpath(frame.f_code.co_filename) in _WAITING
 
 
 def _innermost(frame: Any) -> tuple[str, int, str]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from perfkit.training.probe.device import synchronize
 
@@ -30,6 +31,15 @@ COPY_BYTES = {"cuda": 2**30, "mps": 2**28, "cpu": 2**27}
 MIN_COPY_BYTES = 2**24
 FREE_SHARE = 0.25
 """At most this part of a GPU's free memory is taken."""
+
+
+def dtype_of(model: nn.Module) -> torch.dtype:
+    """Return what most of a model's floating-point weights are in; float32 where it has none."""
+    sizes: Counter[torch.dtype] = Counter()
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            sizes[parameter.dtype] += parameter.numel()
+    return sizes.most_common(1)[0][0] if sizes else torch.float32
 
 
 def gemm_flops_per_sec(device: torch.device | str, dtype: torch.dtype) -> float | None:

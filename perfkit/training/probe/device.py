@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 import perfkit
+from perfkit import limits
 from perfkit.errors import UsageError
 from perfkit.variants import DeviceInfo
 from perfkit.variants._autocast import cpu_bf16_native
 from perfkit.variants._fp32 import effective_precision
 
-__all__ = ["device_info", "effective_precision", "environment", "synchronize"]
+__all__ = ["device_info", "effective_precision", "environment", "make_current", "synchronize"]
 
 MIN_BF16_CAPABILITY = (8, 0)
 """Ampere, the first NVIDIA architecture with bfloat16 units; older ones emulate it."""
@@ -72,6 +73,13 @@ def device_info(device: str) -> DeviceInfo:
     return DeviceInfo(type="cpu", name=name, bf16_native=cpu_bf16_native())
 
 
+def make_current(device: torch.device | str) -> None:
+    """Make a GPU this process's current one: `cuda` without a number, and what libraries take, is there."""
+    found = torch.device(device)
+    if found.type == "cuda" and found.index is not None:
+        torch.cuda.set_device(found)
+
+
 def synchronize(device: torch.device | str) -> None:
     """Wait until the device has done all it was given; on a CPU it always has."""
     kind = torch.device(device).type
@@ -83,6 +91,8 @@ def synchronize(device: torch.device | str) -> None:
 
 def environment(device: str) -> dict[str, Any]:
     """Describe software and hardware in JSON types: no host name, no path, nothing that varies.
+
+    `num_threads` are those that torch computes with in this process: its default, where nobody has set it.
 
     A null value has its reason in the dict's own `unavailable`.
 
@@ -97,9 +107,10 @@ def environment(device: str) -> dict[str, Any]:
         "os": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "cpu_model": _cpu_model(),
-        "cores_usable": _cores_usable(),
+        "cores_usable": limits.usable_cores(),
         "cores_total": os.cpu_count(),
-        "memory_bytes": _memory_bytes(),
+        "num_threads": torch.get_num_threads(),
+        "memory_bytes": limits.usable_memory_bytes(),
         "torch": str(torch.__version__),
         "torch_cuda": torch.version.cuda,
         "torch_hip": torch.version.hip,
@@ -185,18 +196,6 @@ def _variables() -> dict[str, str]:
     if any(preloaded):  # an allocator, often; its name matters and its path does not
         found["LD_PRELOAD"] = " ".join(Path(library).name for library in preloaded if library)
     return found
-
-
-def _cores_usable() -> int | None:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count()
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def _cpu_model() -> str | None:

@@ -19,11 +19,7 @@ into a file of its own beside the parent's (`steps-<pid>.bin`), on the host's cl
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,22 +27,14 @@ from perfkit.records import (
     BACKWARD,
     NAN,
     OPTIMIZER,
-    SPANS,
     STEP_PHASES,
-    STEPS,
     UNKNOWN,
-    SpanRecord,
 )
 from perfkit.training.probe.clocks import Device
-from perfkit.training.probe.recordfile import RecordFile
-from perfkit.training.probe.rundelay import RunDelay
+from perfkit.training.probe.forks import stop_telling_forks, tell_forks
+from perfkit.training.probe.outfiles import OutFiles
+from perfkit.training.probe.rundelay import RunDelay, SharedDelay
 from perfkit.training.probe.steps import DeviceSteps, Step
-
-WRITE_EVERY = 64
-"""Steps that are worked up and written together. One at a time each would find its code and data
-driven out of the caches by the training step before: 20 µs instead of 3, measured on a 3 ms step."""
-WRITE_EVERY_NS = 500_000_000
-"""While steps go on, a record waits no longer than this, and for the device: what a kill loses."""
 
 _MOST = 2**15 - 1  # the record's counts have 16 bits
 
@@ -94,23 +82,24 @@ class Recorder:
         self.own_ns = 0
         """Host time inside the calls a step makes, writing included, but for entering and leaving
         them (0.15 µs each). `drain` and `close` come between stretches and are not in it."""
-        self.failure: OSError | None = None
-        """Why nothing is recorded any more; None while all is well."""
         self.phase_every = phase_every
-        self._path = path
         self._host_ns = host_ns if device is None else device.host_ns
-        self._run_delay = run_delay or RunDelay()
+        self._delay = SharedDelay(run_delay or RunDelay())
         self._step: Step | None = None
+        self._ended: Step | None = None  # the one that ended when this one began
         self._position = 0
         self._stack: list[int] = []
-        self._span_starts: list[tuple[int, int]] = []  # (start, time in phases inside it)
         self._since_ns = 0
-        self._file = RecordFile(path, STEPS)
-        self._spans = RecordFile(path.with_name("spans.bin"), SPANS, at_once=False)
-        self._device_steps = DeviceSteps(self._file, device)
-        self._put_off_writing(self._host_ns())
+        self._files = OutFiles(path)
+        self._device_steps = DeviceSteps(self._files.steps, device)
+        self._files.put_off(0, self._host_ns())
         self._forked = False
-        _recorders.add(self)
+        tell_forks(self)
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why nothing is recorded any more; None while all is well."""
+        return self._files.failure
 
     @property
     def phase_every(self) -> int:
@@ -133,15 +122,17 @@ class Recorder:
         if self._forked:
             self._rearm()
         now = self._host_ns()
-        delay_ns = self._run_delay.read_ns()
-        first_ns, first = self._end_step(now, delay_ns)
-        self._leave_all(now)
-        step = Step(self.steps, self.block, min(queue_depth, _MOST), ready, now, delay_ns)
-        step.first, step.first_ns = first, first_ns
-        # in the middle of each period: the first step of a stretch begins on an idle device
-        if first is not None and self._position % self._phase_every == self._phase_every // 2:
-            step.phase_marks = []
-        self._step = step
+        first_ns, first = self._end_step(now)
+        if self._stack:
+            self._leave_all(now)
+        if queue_depth > _MOST:
+            queue_depth = _MOST
+        self._step = step = Step(self.steps, self.block, queue_depth, ready, now)
+        if first is not None:
+            step.first, step.first_ns = first, first_ns
+            # in the middle of each period: the first step of a stretch begins on an idle device
+            if self._position % self._phase_every == self._phase_every // 2:
+                step.phase_marks = []
         self._since_ns = end = self._host_ns()
         self.own_ns += end - now
 
@@ -171,7 +162,7 @@ class Recorder:
             self._pass(step, now)
         self._stack.append(phase)
         if phase >= STEP_PHASES:
-            self._span_starts.append((now, 0))
+            self._files.begin_span(now)
         self._since_ns = end = self._host_ns()
         self.own_ns += end - now
 
@@ -202,7 +193,8 @@ class Recorder:
         if self._step is None:
             return
         now = self._host_ns()
-        self._end_step(now, self._run_delay.read_ns())
+        self._end_step(now)
+        self._delay.pause(now)
         self._position = 0
         self.own_ns += self._host_ns() - now
 
@@ -213,16 +205,16 @@ class Recorder:
         """
         if self._forked:
             return
+        self._share_delay()
         self._device_steps.give_up_all()
         self._write()
 
     def close(self) -> None:
         """Drain and close the file; a step that has not ended is dropped."""
         self.drain()
-        self._file.stop()
-        self._spans.stop()
-        self._run_delay.close()
-        _recorders.discard(self)
+        self._files.stop()
+        self._delay.close()
+        stop_telling_forks(self)
 
     def cost_s(self) -> float:
         """Host time of our own calls per step; NaN before the first. See `own_ns`."""
@@ -236,26 +228,44 @@ class Recorder:
         if step.phase_marks is not None:
             self._device_steps.mark_phase(step, active)
 
-    def _end_step(self, now: int, delay_ns: int) -> tuple[int, object]:
+    def _end_step(self, now: int) -> tuple[int, object]:
         """End the step that runs, tidy up, and return a mark of the boundary and when it was put."""
         step, self._step = self._step, None
-        if step is not None and step.wait_ns < 0:
-            step = None  # it never got its batch
+        delay = self._delay
+        due = now >= delay.due_ns
         if step is not None:
-            if self._stack:
-                self._pass(step, now)
-                self._leave_all(now)
-            step.end_ns = now
-            if delay_ns >= 0 and step.delay_ns >= 0:
-                step.run_delay_s = (delay_ns - step.delay_ns) * 1e-9
-            self.steps += 1
-            self._position += 1
+            if step.wait_ns < 0:
+                step = None  # it never got its batch
+            else:
+                if self._stack:
+                    self._pass(step, now)
+                    self._leave_all(now)
+                step.end_ns = now
+                delay.steps.append(step)
+                self.steps += 1
+                self._position += 1
+                due = due or step.block != self.block
+        self._ended = step
         # before the mark, so that the device never seems to wait for a batch while we write
-        if self.steps >= self._write_at_step or now >= self._write_at_ns:
+        files = self._files
+        if self.steps >= files.at_step or now >= files.at_ns:
+            delay.read(now)
             self._device_steps.resolve()
             self._write()
-            self._put_off_writing(now)
-        return self._device_steps.end(step)
+            files.put_off(self.steps, now)
+        elif due:
+            delay.read(now)
+        device_steps = self._device_steps
+        if device_steps.device is None:
+            if step is not None:
+                device_steps.pending.append(step)
+            return 0, None
+        return device_steps.end(step)
+
+    def _share_delay(self) -> None:
+        """Steps that wait for their share of the run delay get it: they are about to be written."""
+        if self._delay.steps:
+            self._delay.read(self._host_ns(), self._step)
 
     def _leave_all(self, now: int) -> None:
         while self._stack:
@@ -264,64 +274,24 @@ class Recorder:
                 self._end_span(left, now)
 
     def _end_span(self, phase: int, now: int) -> None:
-        start_ns, inside_ns = self._span_starts.pop()
-        span_ns = now - start_ns
-        if self._span_starts:
-            outer_ns, others_ns = self._span_starts[-1]
-            self._span_starts[-1] = (outer_ns, others_ns + span_ns)
-        own_ns = span_ns - inside_ns
-        self._spans.add(SpanRecord(phase, self.steps, start_ns, span_ns * 1e-9, own_ns * 1e-9))
-
-    def _put_off_writing(self, now: int) -> None:
-        self._write_at_step = self.steps + WRITE_EVERY
-        self._write_at_ns = now + WRITE_EVERY_NS
+        self._files.end_span(phase, self.steps, now)
 
     def _write(self) -> None:
-        try:
-            self._file.write()
-            self._spans.write()
-        except OSError as error:
-            self._stop(error)
+        self._files.write()
 
-    def _stop(self, error: OSError) -> None:
-        self.failure = error
-        self._file.stop()
-        self._spans.stop()
-        with contextlib.suppress(OSError):
-            sys.stderr.write(f"perfkit: steps are no longer recorded: {error}\n")
-
-    def _fork(self) -> None:
+    def forked(self) -> None:
         """In a forked child: what the parent has not written is the parent's to write."""
         self._forked = True
         self._step = None
-        self._file.stop()
-        self._spans.stop()
+        self._files.stop()
 
     def _rearm(self) -> None:
         """Go on in a forked child that trains."""
-        path = self._path.with_name(f"{self._path.stem}-{os.getpid()}{self._path.suffix}")
-        self._path = path
-        try:
-            self._file = RecordFile(path, STEPS)
-        except OSError as error:
-            self._stop(error)
-        self._spans = RecordFile(path.with_name(f"spans-{os.getpid()}.bin"), SPANS, at_once=False)
-        self._device_steps = DeviceSteps(self._file, None)
-        self._run_delay = RunDelay()
+        self._files.move_to_child()
+        self._device_steps = DeviceSteps(self._files.steps, None)
+        self._delay = SharedDelay(RunDelay())
         self._host_ns = time.perf_counter_ns
         self.steps = self._position = self.own_ns = 0
-        self._stack, self._span_starts = [], []
-        self._put_off_writing(self._host_ns())
+        self._stack = []
+        self._files.put_off(0, self._host_ns())
         self._forked = False
-
-
-_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for recorder in list(_recorders):
-        recorder._fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

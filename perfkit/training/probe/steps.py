@@ -38,37 +38,40 @@ def marking_period(step_s: float, own_s: float) -> int:
 
 
 class Step:
-    """A step that is running, or waits for the device."""
+    """A step that is running, or waits for the device.
 
-    __slots__ = (
-        "backwards", "block", "delay_ns", "end_ns", "first", "first_ns", "idle", "index", "last",
-        "phase_marks", "queue_depth", "ready", "ready_mark", "ready_ns", "run_delay_s", "samples",
-        "spent_ns", "start_ns", "updates", "wait_ns",
-    )  # fmt: skip
+    What most steps leave as it is lies with the class: the fewer fields are set, the sooner the loop goes on.
+    """
 
-    def __init__(
-        self, index: int, block: int, queue_depth: int, ready: int, start_ns: int, delay_ns: int
-    ) -> None:
+    samples = 0
+    backwards = 0
+    updates = 0
+    wait_ns = -1  # no batch yet
+    end_ns = 0
+    run_delay_s = NAN
+    first: Any = None
+    first_ns = 0
+    ready_mark: Any = None
+    ready_ns = 0
+    idle = False
+    phase_marks: list[tuple[int, Any]] | None = None
+    last: Any = None
+
+    def __init__(self, index: int, block: int, queue_depth: int, ready: int, start_ns: int) -> None:
         self.index = index
         self.block = block
         self.queue_depth = queue_depth
         self.ready = ready
         self.start_ns = start_ns
-        self.delay_ns = delay_ns
-        self.end_ns = start_ns
-        self.samples = 0
-        self.backwards = 0
-        self.updates = 0
-        self.wait_ns = -1  # no batch yet
-        self.run_delay_s = NAN
         self.spent_ns: list[int | None] = [None] * STEP_PHASES
-        self.first: Any = None
-        self.first_ns = 0
-        self.ready_mark: Any = None
-        self.ready_ns = 0
-        self.idle = False
-        self.phase_marks: list[tuple[int, Any]] | None = None
-        self.last: Any = None
+
+    def waited_for_core(self, share_s: float) -> None:
+        """Add a share of the run delay; NaN is none."""
+        known_s = self.run_delay_s
+        if known_s != known_s:
+            self.run_delay_s = share_s
+        elif share_s == share_s:
+            self.run_delay_s = known_s + share_s
 
     def marked(self) -> bool:
         """Whether all its marks could be put."""
@@ -84,26 +87,27 @@ class DeviceSteps:
     """
 
     def __init__(self, file: RecordFile[StepRecord], device: Device | None) -> None:
+        self.device = device
+        self.pending: deque[Step] = deque()
+        """Those that have ended, oldest first."""
         self._file = file
-        self._device = device
         self._timeline = None if device is None else Timeline(device)
-        self._pending: deque[Step] = deque()
 
     def has_batch(self, step: Step, now: int) -> None:
         """A step that was marked at its begin has its batch."""
-        if self._device is None:
+        if self.device is None:
             return
         step.ready_ns = now
-        step.ready_mark = self._device.record()
+        step.ready_mark = self.device.record()
         # asked once the mark is put, so that the asking is no wait of the device; what finishes
         # between the two sets the clocks apart by as much, a microsecond
-        step.idle = self._device.done(step.first)
+        step.idle = self.device.done(step.first)
 
     def mark_phase(self, step: Step, phase: int) -> None:
         """What the step did since the mark before, `phase` or nothing of its own (-1), ends here."""
-        if self._device is None or step.phase_marks is None:
+        if self.device is None or step.phase_marks is None:
             return
-        mark = self._device.record()
+        mark = self.device.record()
         if mark is None:
             step.ready_mark = None
         if len(step.phase_marks) < MOST_PHASE_MARKS:
@@ -114,24 +118,24 @@ class DeviceSteps:
     def end(self, step: Step | None) -> tuple[int, Any]:
         """Put the mark of a boundary; return when and what. A step that ended there waits for it."""
         mark_ns, mark = 0, None
-        if self._device is not None:
-            mark_ns = self._device.host_ns()
-            mark = self._device.record()
+        if self.device is not None:
+            mark_ns = self.device.host_ns()
+            mark = self.device.record()
         if step is not None:
             step.last = mark
-            self._pending.append(step)
+            self.pending.append(step)
         return mark_ns, mark
 
     def take(self, step: Step) -> bool:
         """Take the newest step back, if it is this one and still waits."""
-        if not self._pending or self._pending[-1] is not step:
+        if not self.pending or self.pending[-1] is not step:
             return False
-        self._pending.pop()
+        self.pending.pop()
         return True
 
     def resolve(self) -> None:
         """Work up the steps that wait, as far as the device has come."""
-        pending, device, timeline = self._pending, self._device, self._timeline
+        pending, device, timeline = self.pending, self.device, self._timeline
         while pending:
             step = pending[0]
             if device is None or timeline is None or not step.marked():
@@ -147,8 +151,8 @@ class DeviceSteps:
     def give_up_all(self) -> None:
         """Work up every step; those that the device has not finished go without its fields."""
         self.resolve()
-        while self._pending:
-            self._keep(self._pending.popleft())
+        while self.pending:
+            self._keep(self.pending.popleft())
 
     def _keep_measured(self, step: Step, device: Device, timeline: Timeline) -> None:
         """Write a step whose last mark is reached, and so all its marks."""
@@ -184,7 +188,7 @@ class DeviceSteps:
     def _keep(self, step: Step, measured: tuple[float, ...] | None = None) -> None:
         wait_s = step.wait_ns * 1e-9
         if measured is None:
-            alone = self._device is None
+            alone = self.device is None
             measured = (NAN, wait_s, NAN, NAN, NAN, NAN, 0.0) if alone else (NAN,) * 7
         counts = (step.ready, step.backwards, step.updates)
         values = (

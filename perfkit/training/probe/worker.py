@@ -5,9 +5,6 @@ that note when work was taken and handed over; the fetcher, which workers and a 
 share, is timed round reading and round collation. The names are private to torch: where one is
 missing nothing is installed, and the records are `not_supported`.
 
-CPU time apart from wall time tells work from blocking: `fetch_s − fetch_cpu_s` was spent waiting for
-storage, a lock or a core.
-
 Beside its records a worker keeps the number of the last batch that it put into the result queue, in eight
 bytes that the trainer maps: so the trainer knows whether the next batch *in order* is there.
 """
@@ -24,7 +21,7 @@ from typing import Any
 
 from torch.utils.data import _utils
 
-from perfkit.records import FETCHES, NAN, FetchRecord
+from perfkit.training.probe.ledger import Ledger, TrainerLedger, WorkerLedger
 
 _worker_module: Any = getattr(_utils, "worker", None)
 _worker_loop: Any = getattr(_worker_module, "_worker_loop", None)
@@ -37,6 +34,8 @@ def _dataset_kind() -> Any:
 
 
 _create_fetcher: Any = getattr(_dataset_kind(), "create_fetcher", None)
+
+_own: TrainerLedger | None = None  # of this process, where it makes batches itself
 
 NOTHING_PUT = -1
 _IN_A_SPAWNED_WORKER = (
@@ -59,13 +58,23 @@ def install(folder: Path) -> bool:
     """
     if _worker_loop is None or _create_fetcher is None:
         return False
+    global _own
+    write()
     _worker_module._worker_loop = _WorkerLoop(str(folder))
-    _time_fetchers(_Ledger(folder, worker=0))
+    _own = TrainerLedger(folder, worker=0)
+    _time_fetchers(_own)
     return True
+
+
+def write() -> None:
+    """Write what is known of the batches that this process made for itself."""
+    if _own is not None:
+        _own.write()
 
 
 def uninstall() -> None:
     """Put back what `install` replaced; loaders that exist keep their probes."""
+    write()
     if _worker_loop is not None and _create_fetcher is not None:
         _worker_module._worker_loop = _worker_loop
         _dataset_kind().create_fetcher = staticmethod(_create_fetcher)
@@ -102,80 +111,10 @@ def _place(folder: Path, worker: int, pid: int) -> Path:
     return folder / f"{worker}-{pid}.put"
 
 
-class _Ledger:
-    """Gathers the parts of one batch and appends its record; one per process."""
-
-    def __init__(self, folder: Path, worker: int) -> None:
-        self._path = folder
-        self._worker = worker
-        self._file: int | None = None
-        self._batch = 0
-        self._free_since = time.perf_counter_ns()
-        self._own_cpu = self._other_threads_cpu()
-        self._idle_s = NAN
-        self._fetch = (NAN, NAN)
-        self._collate = (NAN, NAN)
-        self._end: tuple[int, int] | None = None
-        self._samples = 0
-
-    def taken(self) -> None:
-        """The worker has been given something to do."""
-        self._idle_s = (time.perf_counter_ns() - self._free_since) * 1e-9
-
-    def collated(self, wall_ns: int, cpu_ns: int) -> None:
-        """Collation, the last thing that fetching does, began then and ends now."""
-        self._end = end_ns, end_cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
-        self._collate = ((end_ns - wall_ns) * 1e-9, (end_cpu_ns - cpu_ns) * 1e-9)
-
-    def fetched(self, wall_ns: int, cpu_ns: int, samples: int) -> None:
-        """Reading and collating began then and are done."""
-        end_ns, end_cpu_ns = self._end or (time.perf_counter_ns(), time.thread_time_ns())
-        collate_s, collate_cpu_s = (0.0 if part != part else part for part in self._collate)
-        fetch_s, fetch_cpu_s = (end_ns - wall_ns) * 1e-9, (end_cpu_ns - cpu_ns) * 1e-9
-        self._fetch = (fetch_s - collate_s, fetch_cpu_s - collate_cpu_s)
-        self._samples = samples
-
-    def handed_over(self, handover_s: float) -> None:
-        """The batch is in the result queue: its record is complete."""
-        if self._fetch[0] != self._fetch[0]:
-            return
-        now = time.perf_counter_ns()
-        serialise_cpu_s = NAN
-        if handover_s == handover_s:
-            before, self._own_cpu = self._own_cpu, self._other_threads_cpu()
-            serialise_cpu_s = self._own_cpu - before
-        record = FetchRecord(
-            self._worker, self._batch, self._samples, now, self._idle_s, *self._fetch,
-            *self._collate, handover_s, serialise_cpu_s,
-        )  # fmt: skip
-        self._append(FETCHES.pack(record))
-        self._batch += 1
-        self._idle_s, self._fetch, self._collate = NAN, (NAN, NAN), (NAN, NAN)
-        self._end = None
-        self._free_since = time.perf_counter_ns()
-
-    @staticmethod
-    def _other_threads_cpu() -> float:
-        # in a worker the only other busy thread is the result queue's feeder, which pickles
-        return (time.process_time_ns() - time.thread_time_ns()) * 1e-9
-
-    def _append(self, data: bytes) -> None:
-        try:
-            if self._file is None:
-                path = self._path / f"{self._worker}-{os.getpid()}.bin"
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-                self._file = os.open(path, flags, 0o644)
-                data = FETCHES.header + data
-            os.write(self._file, data)
-        except OSError:
-            # a full disk must not end a worker; the trainer's own records report it
-            self._append = lambda data: None  # type: ignore[method-assign]
-
-
 class _TakingQueue:
     """The index queue as the worker sees it: notes when a batch's indices arrive."""
 
-    def __init__(self, queue: Any, ledger: _Ledger) -> None:
+    def __init__(self, queue: Any, ledger: WorkerLedger) -> None:
         self._queue = queue
         self._ledger = ledger
 
@@ -191,7 +130,7 @@ class _TakingQueue:
 class _GivingQueue:
     """The result queue as the worker sees it: notes when a batch has been put, and which."""
 
-    def __init__(self, queue: Any, ledger: _Ledger, place: Path) -> None:
+    def __init__(self, queue: Any, ledger: WorkerLedger, place: Path) -> None:
         self._queue = queue
         self._ledger = ledger
         self._last_put = _make_place(place)
@@ -230,8 +169,8 @@ def timed_worker_loop(
     """Run torch's own worker loop in this worker with queues and fetchers that take notes."""
     # arguments after these four: done_event, auto_collation, collate_fn, drop_last, seed, init_fn, id
     worker = rest[6] if len(rest) > 6 and isinstance(rest[6], int) else os.getpid()
-    ledger = _Ledger(Path(folder), worker)
-    _time_fetchers(ledger, hands_over=True)
+    ledger = WorkerLedger(Path(folder), worker)
+    _time_fetchers(ledger)
     _worker_loop(
         dataset_kind,
         dataset,
@@ -241,36 +180,14 @@ def timed_worker_loop(
     )
 
 
-def _time_fetchers(ledger: _Ledger, *, hands_over: bool = False) -> None:
+def _time_fetchers(ledger: Ledger) -> None:
     """Have every fetcher made in this process from now on report to `ledger`."""
 
     def create_fetcher(kind: Any, dataset: Any, auto: Any, collate: Any, drop_last: Any) -> Any:
-        fetcher = _create_fetcher(kind, dataset, auto, _timed_collate(collate, ledger), drop_last)
-        fetcher.fetch = _timed_fetch(fetcher.fetch, ledger, hands_over)
+        timed = functools.partial(ledger.collate, collate)
+        functools.update_wrapper(timed, collate, updated=())
+        fetcher = _create_fetcher(kind, dataset, auto, timed, drop_last)
+        fetcher.fetch = functools.partial(ledger.fetch, fetcher.fetch)
         return fetcher
 
     _dataset_kind().create_fetcher = staticmethod(create_fetcher)
-
-
-def _timed_collate(collate: Any, ledger: _Ledger) -> Any:
-    @functools.wraps(collate, updated=())
-    def timed(samples: Any) -> Any:
-        wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
-        batch = collate(samples)
-        ledger.collated(wall, cpu)
-        return batch
-
-    return timed
-
-
-def _timed_fetch(fetch: Any, ledger: _Ledger, hands_over: bool) -> Any:
-    def timed(indices: Any) -> Any:
-        wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
-        batch = fetch(indices)
-        samples = len(indices) if hasattr(indices, "__len__") else 1
-        ledger.fetched(wall, cpu, samples)
-        if not hands_over:
-            ledger.handed_over(NAN)
-        return batch
-
-    return timed

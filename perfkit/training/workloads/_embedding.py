@@ -17,13 +17,53 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from perfkit.config import RunConfig
-from perfkit.training.workload import Epoch, Periodic, Workload
+from perfkit.training.workload import Epoch, Periodic, Setting, Workload
+from perfkit.training.workloads import _files
 from perfkit.training.workloads._images import Samples, datasets
 
 EMBEDDING = 128
 SCALE = 16.0
 """Cosines times this are the logits: large enough that a softmax over some dozen classes can be sure."""
 WEIGHT_DECAY = 0.05
+SETTINGS = (
+    Setting(
+        "data",
+        "jpeg",
+        "jpeg (generated once into the cache), folder:PATH (class folders of images) or memory (generated and"
+        " decoded already: what training costs when loading costs nothing).",
+    ),
+    Setting(
+        "eval_samples",
+        256,
+        "Images of one evaluation; a folder is evaluated as a whole.",
+        least=1,
+        changes_training=False,
+    ),
+    Setting(
+        "image_size",
+        32,
+        "Side of the square that images are cropped to, pixels.",
+        least=_files.SMALLEST_SIDE,
+    ),
+    Setting(
+        "metrics_every",
+        10,
+        "Epochs between separation metrics; 0 never.",
+        least=0,
+        changes_training=False,
+    ),
+    Setting(
+        "viz_every", 50, "Epochs between embedding plots; 0 never.", least=0, changes_training=False
+    ),
+)
+"""Those of every workload on these images."""
+OF_A_NETWORK = (
+    Setting(
+        "base_channels", 64, "Channels of the first stage; each later one doubles them.", least=1
+    ),
+    Setting("num_blocks", 4, "Blocks per stage.", least=1),
+)
+"""Those of the networks of ours."""
 
 
 class Head(nn.Module):
@@ -57,13 +97,14 @@ def workload(config: RunConfig, model: nn.Module) -> Workload:
     """Train `model`, images to embeddings, on the images that the configuration names."""
     train, held_out, classes = datasets(config)
     loss = CosineSoftmax(classes)
-    periodic = [Periodic(name="metrics", every=config.metrics_every, run=_metrics)]
-    if config.viz_every:
+    periodic = [Periodic(name="metrics", every=config.count_of("metrics_every"), run=_metrics)]
+    viz_every = config.count_of("viz_every")
+    if viz_every:
         # here and not when it is drawn: the import would be timed as part of the plot
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401
 
-        periodic.append(Periodic(name="visualisation", every=config.viz_every, run=_draw))
+        periodic.append(Periodic(name="visualisation", every=viz_every, run=_draw))
     return Workload(
         model=model,
         loss=loss,

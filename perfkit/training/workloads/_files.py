@@ -53,14 +53,9 @@ def prepare(config: RunConfig, progress: _jpegs.Progress) -> str | None:
 
     Raises:
         UsageError: there are none where the configuration says, one of them is no image, or there is
-            no space or right to make them; or they would be cropped smaller than the networks take.
+            no space or right to make them.
     """
-    if config.image_size < SMALLEST_SIDE:
-        raise UsageError(
-            f"images of {config.image_size} pixels are too small for the built-in workloads",
-            hint=f"use --image-size {SMALLEST_SIDE} or more",
-        )
-    if config.data == MEMORY:
+    if config.text_of("data") == MEMORY:
         return None
     folder = _own_folder(config)
     if folder is None:
@@ -103,11 +98,12 @@ def find(config: RunConfig) -> Split:
 
 
 def _own_folder(config: RunConfig) -> Path | None:
-    kind, _, path = config.data.partition(":")
-    if config.data in ("jpeg", MEMORY):
+    data = config.text_of("data")
+    kind, _, path = data.partition(":")
+    if data in ("jpeg", MEMORY):
         return None
     if kind != "folder" or not path:
-        raise UsageError(f"unknown data {config.data!r}", hint="use jpeg, folder:PATH or memory")
+        raise UsageError(f"unknown data {data!r}", hint="use jpeg, folder:PATH or memory")
     return Path(os.path.expanduser(path))
 
 
@@ -187,19 +183,19 @@ def _raise(error: OSError) -> None:
 
 def _looks_whole(path: str) -> bool:
     """Whether an image begins as one and, where that tells, ends as one; files are cut short at the end."""
-    with _told(path), open(path, "rb") as file:
+    with _usage_error_for(path), open(path, "rb") as file:
         end = ENDS.get(Image.open(file).format or "", b"")
         file.seek(max(0, file.seek(0, os.SEEK_END) - len(end)))
         return file.read() == end
 
 
 def _decode(path: str) -> None:
-    with _told(path), Image.open(path) as image:
+    with _usage_error_for(path), Image.open(path) as image:
         image.load()
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
+def _usage_error_for(path: str) -> Iterator[None]:
     try:
         yield
     except MemoryError:

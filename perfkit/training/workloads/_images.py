@@ -133,18 +133,19 @@ def datasets(config: RunConfig) -> tuple[Samples, Samples, int]:
     Raises:
         UsageError: the images are not there.
     """
-    if config.data == _files.MEMORY:
-        side = config.image_size
+    side = config.count_of("image_size")
+    if config.text_of("data") == _files.MEMORY:
         return (
             InMemory(config.num_samples, side, first=0, per_class=8),
-            InMemory(config.eval_samples, side, first=8, per_class=2),
+            InMemory(config.count_of("eval_samples"), side, first=8, per_class=2),
             _jpegs.Sizes().classes,
         )
     split = _files.find(config)
     # a folder is evaluated as a whole, as training on it would
-    held_out = config.eval_samples if config.data == "jpeg" else len(split.eval)
+    generated = config.text_of("data") == "jpeg"
+    held_out = config.count_of("eval_samples") if generated else len(split.eval)
     return (
-        Images(split.train, config.num_samples, TrainCrop(config.image_size)),
-        Images(split.eval, held_out, EvalCrop(config.image_size)),
+        Images(split.train, config.num_samples, TrainCrop(side)),
+        Images(split.eval, held_out, EvalCrop(side)),
         len(split.classes),
     )

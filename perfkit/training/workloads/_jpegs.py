@@ -27,6 +27,7 @@ from filelock import FileLock
 from PIL import Image
 
 from perfkit.errors import UsageError
+from perfkit.limits import usable_cores
 
 NAME = "jpeg-v1"
 QUALITY = 85
@@ -97,7 +98,7 @@ def _make_anew(target: Path, workshop: Path, sizes: Sizes, progress: Progress) -
         for folder in {(workshop / name).parent for name, _, _ in names}:
             folder.mkdir(parents=True)
         made: dict[str, int] = {}
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(8, usable_cores())) as pool:
             crcs = pool.map(lambda n: _write(workshop / n[0], n[1], n[2], sizes.side), names)
             for done, ((name, _, _), crc) in enumerate(zip(names, crcs, strict=True), 1):
                 made[name] = crc

@@ -15,9 +15,10 @@ from perfkit.config import RunConfig
 from perfkit.errors import UsageError
 from perfkit.training.workload import Workload
 from perfkit.training.workloads import _embedding, _files, _jpegs
+from perfkit.training.workloads._embedding import SETTINGS
 from perfkit.training.workloads._files import num_samples
 
-__all__ = ["factory", "num_samples", "prepare"]
+__all__ = ["SETTINGS", "factory", "num_samples", "prepare"]
 
 
 def prepare(config: RunConfig, progress: _jpegs.Progress) -> str | None:
@@ -37,7 +38,7 @@ def factory(config: RunConfig) -> Workload:
         UsageError: timm cannot be imported or has no such model.
     """
     timm, name = _named(config)
-    return _embedding.workload(config, Embedder(_model(timm, name, config.image_size)))
+    return _embedding.workload(config, Embedder(_model(timm, name, config.count_of("image_size"))))
 
 
 def _named(config: RunConfig) -> tuple[Any, str]:

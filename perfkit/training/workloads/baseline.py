@@ -9,14 +9,16 @@ from perfkit.training.workload import Workload
 from perfkit.training.workloads import _embedding
 from perfkit.training.workloads._files import num_samples, prepare
 
-__all__ = ["factory", "num_samples", "prepare"]
+__all__ = ["SETTINGS", "factory", "num_samples", "prepare"]
 
+SETTINGS = (*_embedding.SETTINGS, *_embedding.OF_A_NETWORK)
 STAGES = 3
 
 
 def factory(config: RunConfig) -> Workload:
     """Train a plain network of half of `base_channels` and half of `num_blocks` per stage."""
-    return _embedding.workload(config, Baseline(config.base_channels, config.num_blocks))
+    channels, blocks = config.count_of("base_channels"), config.count_of("num_blocks")
+    return _embedding.workload(config, Baseline(channels, blocks))
 
 
 class Baseline(nn.Module):

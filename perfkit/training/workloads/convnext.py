@@ -10,8 +10,9 @@ from perfkit.training.workload import Workload
 from perfkit.training.workloads import _embedding
 from perfkit.training.workloads._files import num_samples, prepare
 
-__all__ = ["factory", "num_samples", "prepare"]
+__all__ = ["SETTINGS", "factory", "num_samples", "prepare"]
 
+SETTINGS = (*_embedding.SETTINGS, *_embedding.OF_A_NETWORK)
 LAYER_SCALE = 1e-6
 MOST_DROPPED = 0.1
 """Probability that the last block is left out, as for the paper's ConvNeXt-T; the first never is."""
@@ -21,8 +22,9 @@ SMALL_IMAGE = 64
 
 def factory(config: RunConfig) -> Workload:
     """Train a ConvNeXt of `base_channels` and `num_blocks` per stage."""
-    stages = 3 if config.image_size < SMALL_IMAGE else 4
-    return _embedding.workload(config, ConvNeXt(config.base_channels, config.num_blocks, stages))
+    stages = 3 if config.count_of("image_size") < SMALL_IMAGE else 4
+    channels, blocks = config.count_of("base_channels"), config.count_of("num_blocks")
+    return _embedding.workload(config, ConvNeXt(channels, blocks, stages))
 
 
 class ConvNeXt(nn.Module):

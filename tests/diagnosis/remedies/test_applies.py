@@ -18,11 +18,12 @@ from cases import (
     SLEEPS,
     STALLS,
 )
+from own_settings import having
 from pipelines import WORKERS, attributed, judged
 
 from perfkit import discovery
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.diagnosis.predict import Pipeline, epoch_s
+from perfkit.diagnosis.predict import epoch_s, pipeline_of
 from perfkit.diagnosis.remedies import Proposal, remedies
 
 INPUT = judged("input_bound", "decode")
@@ -38,7 +39,7 @@ def propose(name: str, made: Evidence, judgement: Any) -> Proposal | None:
 def saves(name: str) -> float:
     """Seconds of an epoch that a remedy saves in its case."""
     made, judgement = CASES[name]
-    proposal, now = propose(name, made, judgement), Pipeline.of(made)
+    proposal, now = propose(name, made, judgement), pipeline_of(made)
     assert proposal is not None and now is not None
     return epoch_s(now) - epoch_s(proposal.effect(now))
 
@@ -249,9 +250,9 @@ def test_exact_seconds(name: str, saved: float) -> None:
         ),
         ("batch_size", attributed(replace(GPU, num_samples=31), compute=10.0), COMPUTE),
         ("batch_size", attributed(GPU, compute=10.0), INPUT),
-        ("base_channels", attributed(replace(WORKERS, base_channels=10), compute=10.0), COMPUTE),
+        ("base_channels", attributed(having(WORKERS, base_channels=10), compute=10.0), COMPUTE),
         ("base_channels", attributed(compute=10.0), INPUT),
-        ("num_blocks", attributed(replace(WORKERS, num_blocks=1), compute=10.0), COMPUTE),
+        ("num_blocks", attributed(having(WORKERS, num_blocks=1), compute=10.0), COMPUTE),
         ("baseline", attributed(replace(WORKERS, arch="baseline"), compute=10.0), COMPUTE),
         ("ddp", attributed(GPU, compute=7.0, communication=3.0), COMPUTE),
         (
@@ -307,7 +308,7 @@ def test_workers_that_only_hand_over() -> None:
     proposal = propose("fewer_workers", made, judged("input_bound", "transfer"))
     assert proposal is not None
     assert (proposal.variant, proposal.basis) == ("num_workers=0", "arithmetic")
-    now = Pipeline.of(made)
+    now = pipeline_of(made)
     assert now is not None
     assert epoch_s(proposal.effect(now)) == pytest.approx(5.1)
 
@@ -320,7 +321,7 @@ def test_persistent_workers_keep_the_first_batch() -> None:
         ({"loader": {"fetch_s": 0.05}}, 0.05),
     ):
         made = attributed(config, compute=8.0, startup=2.0, row=row)
-        proposal, now = propose("persistent_workers", made, COMPUTE), Pipeline.of(made)
+        proposal, now = propose("persistent_workers", made, COMPUTE), pipeline_of(made)
         assert proposal is not None and now is not None
         assert proposal.effect(now).start_s == pytest.approx(left)
 
@@ -373,3 +374,27 @@ def test_decoded_samples_are_kept_where_decoding_takes_the_trainer_s_cores() -> 
     collates = {**DECODES["loader"], "fetch_cpu_s": 0.001, "collate_cpu_s": 0.03}
     other = attributed(FOUR, compute=8.0, contention=2.0, row={"loader": collates})
     assert "cache_decoded" not in {one.name for one in remedies(other, judged("contended"))}
+
+
+def test_a_cache_leaves_collating_and_handing_over() -> None:
+    """90 of 100 ms that workers compute go: a tenth of 2 s of contention is left; with 20 ms aside more."""
+    computes = {**DECODES["loader"], "collate_cpu_s": 0.01}
+    for aside_s, left_s in ((0.0, 0.2), (0.02, 0.5)):
+        facts = {"loader": {**computes, "serialise_cpu_s": aside_s, "handover_s": 0.0}}
+        made = attributed(FOUR, compute=8.0, contention=2.0, row=facts)
+        proposal, now = propose("cache_decoded", made, judged("contended")), pipeline_of(made)
+        assert proposal is not None and now is not None
+        kept = proposal.effect(now)
+        assert (kept.cpu_s, kept.aside_s) == (pytest.approx(0.01), pytest.approx(aside_s))
+        assert epoch_s(kept) == pytest.approx(8.0 + left_s)
+
+
+def test_what_is_kept_already_is_not_kept_again() -> None:
+    """And the risk says what filling takes once, and what the variant does to augmentation."""
+    made, judgement = CASES["cache_decoded"]
+    proposal = propose("cache_decoded", made, judgement)
+    assert proposal is not None and proposal.variant == "cache_decoded"
+    # 100 batches of 90 ms
+    assert "takes 9.00 s once" in proposal.risk and "draws once" in proposal.risk
+    kept = replace(made.config, variants=(("fp32", None), ("cache_decoded", None)))
+    assert propose("cache_decoded", replace(made, config=kept), judgement) is None

@@ -12,7 +12,7 @@ from cases import CASES
 from pipelines import WORKERS, attributed, judged
 
 from perfkit import discovery, variants
-from perfkit.diagnosis.predict import Pipeline, epoch_s, predict
+from perfkit.diagnosis.predict import epoch_s, pipeline_of, predict
 from perfkit.diagnosis.remedies import Proposal, remedies
 from perfkit.errors import UsageError
 
@@ -57,7 +57,7 @@ def test_a_proposal_is_whole(name: str) -> None:
     assert proposal.snippet.strip()
     if proposal.variant is not None:
         assert variants.parse(proposal.variant)
-    now = Pipeline.of(made)
+    now = pipeline_of(made)
     assert now is not None
     assert epoch_s(proposal.effect(now)) < epoch_s(now)
 

@@ -106,11 +106,12 @@ def test_the_command_repeats_the_settings() -> None:
 
 def test_commands_on_a_gpu_and_without_a_variant() -> None:
     """Sizes that the GPU's memory would choose are named; a setting without a variant is a plain flag."""
-    fast = remedies(attributed(GPU, compute=10.0, environment=HOPPER), COMPUTE)
+    gpu = replace(GPU, workload_chosen=("image_size",))
+    fast = remedies(attributed(gpu, compute=10.0, environment=HOPPER), COMPUTE)
     tf32 = next(remedy for remedy in fast if remedy.name == "tf32")
     assert tf32.command == (
         "perfkit bench --arch convnext --variant tf32 --device cuda:0 --batch-size 16"
-        " --image-size 32 --num-samples 1600 --num-workers 4 --no-pin-memory --threads 1"
+        " --num-samples 1600 --num-workers 4 --no-pin-memory --threads 1 --image-size 32"
     )
     config = replace(WORKERS, num_workers=4, num_threads=8, malloc="keep")
     found = remedies(attributed(config, compute=8.0, contention=2.0), judged("contended"))

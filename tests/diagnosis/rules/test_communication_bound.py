@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from evidences import CONFIG, evidence
 
-from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.evidence import Communication, Evidence
 from perfkit.diagnosis.rules.communication_bound import HIGH_SHARE, MODERATE_SHARE, check
+from perfkit.stats import Interval
 
 RANKS = replace(CONFIG, devices=("cpu", "cpu"), parallel="ddp")
 
@@ -38,3 +39,15 @@ def test_abstains_without_its_signal() -> None:
     """Ranks whose collectives were not seen, and one process alone."""
     assert check(evidence(RANKS)) is None
     assert check(replace(collects(0.05), config=CONFIG)) is None
+
+
+def test_ranks_that_were_joined_give_their_interval() -> None:
+    """And their number, and of how many steps it is known; the row has the device of its own rank only."""
+    told = Communication(ranks=4, step_s=Interval(0.02, 0.01, 0.03), waited_s=0.05, sampled_steps=9)
+    config = replace(RANKS, devices=("cpu",))
+    found = check(replace(collects(0.02), config=config, communication=told))
+    assert found is not None and found.removable_s is not None
+    low, high = found.removable_s.low, found.removable_s.high
+    assert (found.removable_s.value, low, high) == pytest.approx((2.0, 1.0, 3.0))
+    assert "every one of 4 ranks spends at least 20.0 ms" in found.evidence[0]
+    assert found.evidence[0].endswith("by 9 steps that DistributedDataParallel timed.")

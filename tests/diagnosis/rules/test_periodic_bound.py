@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from evidences import CONFIG, evidence
+from own_settings import having
 
 from perfkit.diagnosis.rules.periodic_bound import HIGH_SHARE, MODERATE_SHARE, check
 
@@ -58,7 +57,7 @@ def test_names_the_setting_of_the_largest(name: str, advice: str) -> None:
 
 def test_does_not_halve_never() -> None:
     """Work that its setting never asks for has no `every` to double."""
-    given = evidence(replace(CONFIG, metrics_every=0), epoch_parts_s=parts(0.3, "metrics"))
+    given = evidence(having(CONFIG, metrics_every=0), epoch_parts_s=parts(0.3, "metrics"))
     found = check(given)
     assert found is not None and "metrics_every" not in found.try_next
 

@@ -11,13 +11,13 @@ from report_diagnoses import BALANCED, CONTENDED, DECODE, DIAGNOSES, UNFINISHED,
 from report_documents import TWO_ROWS
 
 from perfkit.document import Document
-from perfkit.report import table
+from perfkit.report import csvfile
 from perfkit.report.runs import Run
 
 
 def read(*shown: Document) -> pd.DataFrame:
     runs = [Run(name=f"run{number}", document=one) for number, one in enumerate(shown)]
-    return pd.read_csv(io.StringIO(table.report(runs)))
+    return pd.read_csv(io.StringIO(csvfile.report(runs)))
 
 
 @pytest.mark.parametrize("shown", DIAGNOSES.values(), ids=DIAGNOSES)

@@ -18,7 +18,7 @@ from stored_values import diagnoses
 from stored_values import documents as any_document
 
 from perfkit.document import Diagnosis, Document, Note, Remedy
-from perfkit.report import console, markdown, summary, table
+from perfkit.report import console, csvfile, markdown, summary
 from perfkit.report.diagnose.sentences import box
 from perfkit.report.runs import Picture, Pictures, Run
 from perfkit.report.sentences import meaning
@@ -236,4 +236,4 @@ def test_any_diagnosis_is_a_report(shown: Document, diagnosis: Diagnosis, width:
     text = console.render(shown, width=width, color=False)
     assert "\x1b" not in text and text.endswith("\n")
     assert markdown.report([run(shown)]) and summary.report([run(shown)])
-    assert len(table.report([run(shown)]).splitlines()) == 1 + len(shown.rows) or not shown.rows
+    assert len(csvfile.report([run(shown)]).splitlines()) == 1 + len(shown.rows) or not shown.rows

@@ -63,6 +63,7 @@ def test_every_kind_has_a_headline(kind: str, stage: str | None, said: str) -> N
         ({"num_workers": 1}, "convnext", "fp32", "JPEG decoding in 1 worker is"),
         ({}, "convnext", "fp32+num_workers=4", "JPEG decoding in 4 workers is"),
         ({"data": "folder:/x"}, "timm:resnet18", "fp32", "image decoding in 2 workers is"),
+        ({"workload": {"data": "memory"}}, "convnext", "fp32", "; decoding in 2 workers is"),
         ({}, "train.py:factory", "fp32", "; decoding in 2 workers is"),
         ({"num_workers": None}, "convnext", "fp32", "JPEG decoding is"),
     ],

@@ -27,7 +27,7 @@ from report_documents import TWO_ROWS
 from report_pages import figure, pictures, texts
 
 from perfkit.document import Document
-from perfkit.report.plots import _page, epoch_breakdown, remedies
+from perfkit.report.plots import _page, _stack, epoch_breakdown, remedies
 from perfkit.stats import Interval
 
 LONG = "train/loops/of/somebody/else/" * 3 + "train.py:88"
@@ -113,7 +113,11 @@ def test_parts_are_told_apart_in_grey() -> None:
         red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
         return 0.299 * red + 0.587 * green + 0.114 * blue
 
-    for (color, hatch), (other, other_hatch) in combinations(epoch_breakdown._LOOKS.values(), 2):
+    parts = (
+        "waiting", "transfer", "h2d", "compute", "host_launch", "sync", "communication",
+        "contention", "periodic", "eval", "startup", "other",
+    )  # fmt: skip
+    for (color, hatch), (other, other_hatch) in combinations(_stack.looks(parts).values(), 2):
         assert hatch != other_hatch or abs(grey(color) - grey(other)) > 50
 
 

@@ -33,7 +33,7 @@ from report_study import make, renamed, wavy
 
 from perfkit.document import Document
 from perfkit.report import plots
-from perfkit.report.plots import _page, _text, epoch_time, memory, phases
+from perfkit.report.plots import _page, _stack, _text, epoch_time, memory, phases
 
 LONG = (
     "path/to/a/project/"
@@ -192,7 +192,7 @@ def test_phases_are_told_apart_in_grey() -> None:
         red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
         return 0.299 * red + 0.587 * green + 0.114 * blue
 
-    looks = list(phases._LOOKS.values())
+    looks = list(_stack.STEP_LOOKS.values())
     for (color, hatch), (next_color, next_hatch) in pairwise(looks):
         assert hatch != next_hatch or abs(grey(color) - grey(next_color)) > 50
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from report_documents import TWO_ROWS
+from report_documents import FOUR_ROWS, TWO_ROWS
 from report_pages import figure, pictures, texts
 from report_study import make, step, wavy, write_steps
 
@@ -44,6 +44,17 @@ def test_many_steps_are_thinned_and_told(tmp_path: Path) -> None:
     lines = drawing.figure.axes[0].lines
     assert [len(line.get_xdata()) for line in lines if line.get_marker() in ".^"] == [3000, 1]
     assert "no steps" in texts(drawing.figure), "the row without records is named"
+
+
+def test_rows_without_steps_stand_below_the_axis(tmp_path: Path) -> None:
+    """What names the generations has its place, though the last rows have no panel."""
+    study = make(tmp_path / "study", FOUR_ROWS, {FOUR_ROWS.rows[0].key: [wavy(8), wavy(8)]})
+    page = figure(step_times.draw(FOUR_ROWS, study))
+    page.canvas.draw()
+    (axes,) = page.axes
+    lowest = axes.xaxis.label.get_window_extent().y0
+    following = [one for one in page.texts if one.get_text() == FOUR_ROWS.rows[1].key]
+    assert [one.get_window_extent().y1 < lowest for one in following] == [True]
 
 
 def test_steps_are_read_from_blocks_of_finished_generations(tmp_path: Path) -> None:

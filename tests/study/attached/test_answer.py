@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attached_folders import Script, epochs
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.report import console
 from perfkit.report.diagnose import spoken

@@ -8,10 +8,12 @@ import pytest
 from attached_folders import Script, epochs
 
 from perfkit.diagnosis.judge import judge
+from perfkit.study.attached.answer import Head, document_of, runs_of
 from perfkit.study.attached.loop import Loop, loop_of
-from perfkit.study.attached.passes import passes_of
+from perfkit.study.attached.passes import NO_LOADER, passes_of
 from perfkit.study.attached.read import read_process, steps_so_far
-from perfkit.study.attached.result import attached_run, windows
+from perfkit.study.attached.result import attached_run
+from perfkit.study.attached.windows import COMPARED_WINDOWS, compared, windows
 
 
 def loop(script: Script, study: Path) -> Loop:
@@ -274,15 +276,15 @@ def test_windows_hold_every_step_once(tmp_path: Path) -> None:
 
 
 def test_notes_tell_what_the_process_told(tmp_path: Path) -> None:
-    """Settings that slow it, how it ended, and a stream that each worker reads whole."""
+    """What could not be seen, and how it ended; settings that slow it are findings."""
     script = Script(exception="ValueError: no")
-    script.loader(num_workers=2, iterable=True, sharded=False, batches=None, samples=None)
     script.event("fact", code="anomaly_mode", value=True, text="anomaly detection is on")
+    script.event("fact", code="compiled_optimizer", value=0, text="no update was seen")
     epochs(script, 3, samples=-1)
     run = attached_run(script.recorded(tmp_path))
     assert run is not None
     codes = [note.code for note in run.row.notes]
-    assert codes == ["anomaly_mode", "not_sharded", "script_failed"]
+    assert codes == ["compiled_optimizer", "script_failed"]
     assert run.row.samples_per_sec is None
 
 
@@ -320,3 +322,76 @@ def test_a_loader_that_is_begun_for_every_batch_is_an_epoch_of_one_step(tmp_path
     assert (found.epochs_seen, found.steps_per_epoch) == (50, 1)
     assert found.start_s == pytest.approx(0.03)
     assert primary(script, tmp_path / "again") == "startup_bound"
+
+
+def test_batches_that_are_used_again_are_steps(tmp_path: Path) -> None:
+    """`itertools.cycle(loader)`: each batch came from the loader once, and without it from then on."""
+    script = epochs(Script(), 1, steps=30)
+    for _ in range(60):
+        script.step(NO_LOADER, wait_s=0.0)
+    found = loop(script, tmp_path)
+    assert (len(found.steps), found.main.number, found.epochs_seen) == (90, NO_LOADER, 1)
+
+
+def test_few_updates_outside_of_the_loader_are_none(tmp_path: Path) -> None:
+    """A calibration after the training."""
+    script = epochs(Script(), 2, steps=30)
+    for _ in range(10):
+        script.step(NO_LOADER, wait_s=0.0)
+    found = loop(script, tmp_path)
+    assert (len(found.steps), found.main.number, found.epochs_seen) == (60, 0, 2)
+
+
+def test_an_evaluation_that_needs_gradients_is_no_training(tmp_path: Path) -> None:
+    """Adversarial examples take a backward, and no update; where none is seen at all, backwards train."""
+    for updates, trained in ((1, 40), (0, 60)):
+        script = Script()
+        for _ in range(2):
+            for place, count, updated in ((0, 20, updates), (1, 10, 0)):
+                number = script.begin(place)
+                for _ in range(count):
+                    script.step(number, updates=updated)
+                script.end(number)
+        assert len(loop(script, tmp_path / str(updates)).steps) == trained
+
+
+def test_batches_of_two_loaders_in_turn_are_both_trained_with(tmp_path: Path) -> None:
+    """Gradients of both go into the update that follows the second."""
+    script = Script()
+    first, second = script.begin(0), script.begin(1)
+    for _ in range(20):
+        script.step(first, updates=0)
+        script.step(second, updates=1)
+    assert len(loop(script, tmp_path).steps) == 40
+
+
+def test_windows_of_the_first_epoch_leave_its_warm_up_out(tmp_path: Path) -> None:
+    """Twenty steps, or a tenth of them; later epochs are cut apart, where they were seen."""
+    script = Script()
+    epochs(script, 1, steps=20, wait_s=0.1)
+    epochs(script, 1, steps=60, wait_s=0.0)
+    first = attached_run(script.recorded(tmp_path))
+    assert first is not None
+    assert set(first.row.windows) == {"later_epochs"}
+    assert set(compared(first.loop)) == {"later_epochs"}
+    script = epochs(Script(), 2, steps=60)
+    both = attached_run(script.recorded(tmp_path / "both"))
+    assert both is not None
+    assert {name: one.steps for name, one in both.row.windows.items()} == {
+        "first_epoch": 40,
+        "later_epochs": 59,
+    }
+    assert [len(one.step_time_s) for one in both.row.windows.values()] == [8, 11]
+    long = attached_run(epochs(Script(), 1, steps=300).recorded(tmp_path / "long"))
+    assert long is not None
+    assert long.row.windows["first_epoch"].steps == 270
+    assert len(long.row.windows["first_epoch"].step_time_s) == COMPARED_WINDOWS
+
+
+def test_an_epochs_length_is_a_setting_once_it_is_known(tmp_path: Path) -> None:
+    """An epoch whose end was not seen has none."""
+    for count, length in ((1, None), (2, 30)):
+        script = epochs(Script(), count)
+        runs = runs_of([script.recorded(tmp_path / str(count))])
+        found = document_of(runs, Head.now("perfkit run", "study"), elapsed_s=1.0, complete=True)
+        assert found.base.get("steps_per_epoch") == length

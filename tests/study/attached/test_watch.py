@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attached_folders import Script, epochs
 
-from perfkit import document as documents
+from perfkit import documentfile as documents
 from perfkit.errors import UsageError
 from perfkit.runfolder import StudyFolder, place_of_study
 from perfkit.study.attached import live

@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from own_settings import declared
 
-from perfkit.engine.helpers import Data
+from perfkit.config import RunConfig
+from perfkit.engine.questions import Data
 from perfkit.errors import UsageError
+from perfkit.jsonlines import JsonLines
 from perfkit.runfolder import read_json, write_json
+from perfkit.study import search as searching
 from perfkit.study import start
 from perfkit.study.bench import begin as bench
-from perfkit.study.bench.begin import resume_bench
 from perfkit.study.bench.plan import BenchPlan
 from perfkit.study.bench.request import BenchRequest
-from perfkit.study.start import ENVIRONMENT_KEYS, RESERVE_S, Prepared
+from perfkit.study.request import TrainingSettings
+from perfkit.study.start import ENVIRONMENT_KEYS, Prepared
+from perfkit.telemetry.start import INTERVAL_S
+from perfkit.telemetry.windows import LOOKS_BACK_NS
 
 ASKED = BenchRequest(command="perfkit bench", archs=("convnext",), amp=True)
 ENVIRONMENT = {**dict.fromkeys(ENVIRONMENT_KEYS, "as then"), "cores_usable": 2}
@@ -28,8 +34,8 @@ Begin = Callable[..., Prepared]
 def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
     """Begin a study in a folder of its own; the machine and the data are only said to be there."""
     monkeypatch.chdir(tmp_path)
-    answer: dict[str, Any] = {"device": "cpu", "environment": ENVIRONMENT}
-    monkeypatch.setattr(start, "survey", lambda device: answer)
+    answer: dict[str, Any] = {"device": "cpu", "environment": ENVIRONMENT, "settings": declared()}
+    monkeypatch.setattr(start, "survey", lambda device, archs=(): answer)
     lengths: dict[str, int] = {}
     monkeypatch.setattr(
         start,
@@ -40,9 +46,14 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
     def carry_out(length: int | None = None, **changes: Any) -> Prepared:
         if length is not None:
             lengths["convnext"] = length
-        return bench.begin(replace(ASKED, **changes), lambda event: None, timeout_s=60)
+        return bench.begin(replace(ASKED, **changes), lambda event: None)
 
     return carry_out
+
+
+def resume(name: str, *, budget_s: float | None = None) -> Prepared:
+    """Go on with a study, with nothing but a time budget asked for."""
+    return bench.reopen(BenchRequest(command="perfkit bench", budget_s=budget_s), name)
 
 
 def test_a_study_is_laid_out_on_disk(begin: Begin, tmp_path: Path) -> None:
@@ -63,7 +74,7 @@ def test_what_was_begun_can_be_gone_on_with(begin: Begin) -> None:
     """Read back from its folder, by name or as the latest, the study is the one that was begun."""
     begun = begin()
     for name in ("latest", str(begun.folder.path), str(begun.folder.path / "study.json")):
-        resumed = resume_bench(name, None)
+        resumed = resume(name)
         assert (resumed.plan, resumed.frame) == (begun.plan, begun.frame)
         assert resumed.folder.path.resolve() == begun.folder.path.resolve()
 
@@ -71,8 +82,8 @@ def test_what_was_begun_can_be_gone_on_with(begin: Begin) -> None:
 def test_a_new_budget_takes_the_place_of_the_old(begin: Begin) -> None:
     """More time can be given to a study that had too little; nothing else of it changes."""
     begun = begin()
-    resumed = resume_bench("latest", 600.0)
-    assert resumed.frame == replace(begun.frame, budget_s=600.0 - RESERVE_S)
+    resumed = resume("latest", budget_s=600.0)
+    assert resumed.frame == replace(begun.frame, budget_s=600.0)
 
 
 @pytest.mark.parametrize("key", ENVIRONMENT_KEYS)
@@ -82,22 +93,22 @@ def test_another_environment_is_refused(
     """Whatever of the machine or the software has changed is named, with what it was and is."""
     begin()
     now = {"device": "cpu", "environment": {**ENVIRONMENT, key: "as now"}}
-    monkeypatch.setattr(start, "survey", lambda device: now)
+    monkeypatch.setattr(start, "survey", lambda device, archs=(): now)
     with pytest.raises(UsageError, match=f"{key}: .* then, as now now"):
-        resume_bench("latest", None)
+        resume("latest")
 
 
 def test_what_is_no_study_cannot_be_resumed(begin: Begin, tmp_path: Path) -> None:
     """No folder, an empty one, and a damaged file are usage errors that name the place."""
     with pytest.raises(UsageError, match="no study"):
-        resume_bench("latest", None)
+        resume("latest")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="empty holds no study"):
-        resume_bench("empty", None)
+        resume("empty")
     path = begin().folder.path / "study.json"
     write_json(path, {**read_json(path), "plan": {"rows": "none"}})
     with pytest.raises(UsageError, match=r"study\.json: plan\.rows should be a list"):
-        resume_bench("latest", None)
+        resume("latest")
 
 
 def test_a_study_of_an_earlier_version_is_gone_on_with(begin: Begin) -> None:
@@ -107,7 +118,7 @@ def test_a_study_of_an_earlier_version_is_gone_on_with(begin: Begin) -> None:
     stored = read_json(path)
     del stored["kind"]
     write_json(path, stored)
-    resumed = resume_bench("latest", None)
+    resumed = resume("latest")
     assert (resumed.plan, resumed.frame) == (begun.plan, begun.frame)
     assert resumed.go_on == f"perfkit bench --resume {resumed.folder.path}"
 
@@ -117,7 +128,7 @@ def test_a_study_of_another_command_is_left_to_it(begin: Begin) -> None:
     path = begin().folder.path / "study.json"
     write_json(path, {**read_json(path), "kind": "diagnose"})
     with pytest.raises(UsageError, match="a study of perfkit diagnose, not of") as caught:
-        resume_bench("latest", None)
+        resume("latest")
     assert caught.value.hint == f"go on with: perfkit diagnose --resume {path.parent}"
 
 
@@ -127,7 +138,7 @@ def test_what_is_stored_wrongly_is_told(begin: Begin, stored: Any) -> None:
     path = begin().folder.path / "study.json"
     write_json(path, stored)
     with pytest.raises(UsageError, match=r"study\.json: "):
-        resume_bench("latest", None)
+        resume("latest")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +154,72 @@ def test_the_budget_grows_with_the_rows(
     begin: Begin, changes: dict[str, Any], budget_s: float
 ) -> None:
     """Two minutes for up to two rows, a minute for each from there on, or what was asked for."""
-    assert begin(**changes).frame.budget_s == budget_s - RESERVE_S
+    assert begin(**changes).frame.budget_s == budget_s
+
+
+@pytest.fixture
+def search(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
+    """Batches up to 50 fit; returns what was tried, and whether in a rehearsal. A try takes 5 s."""
+    tried: list[tuple[int, bool]] = []
+
+    def fits(folder: Path, config: RunConfig, *, timeout_s: float, rehearse: bool) -> bool:
+        tried.append((config.batch_size, rehearse))
+        return config.batch_size <= 50
+
+    monkeypatch.setattr(searching, "fits", fits)
+    monkeypatch.setattr(searching, "monotonic", lambda: 5.0 * len(tried))
+    return tried
+
+
+def test_the_search_for_the_largest_batch_is_told_and_not_paid(
+    begin: Begin, search: list[tuple[int, bool]]
+) -> None:
+    """Each try is an event and a line in the study; what all took is kept apart from the budget."""
+    prepared = begin(settings=TrainingSettings(largest_batch=True))
+    assert prepared.search_s == 5.0 * len(search)
+    lines = JsonLines(prepared.folder.path / "trials" / "trials.jsonl").read()
+    assert [(line["batch_size"], line["rehearsal"], line["fits"]) for line in lines] == [
+        (size, rehearsal, size <= 50) for size, rehearsal in search
+    ]
+    assert begin().search_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "side_by_side"),
+    [
+        ({}, False),
+        ({"amp": False}, True),
+        ({"settings": TrainingSettings(largest_batch=True, num_samples=40)}, True),
+    ],
+    ids=["memory is filled", "one row", "all samples fit"],
+)
+def test_rows_that_fill_the_memory_run_one_after_another(
+    begin: Begin, search: list[tuple[int, bool]], changes: dict[str, Any], side_by_side: bool
+) -> None:
+    """Each process takes nearly all of it: two side by side would not fit."""
+    plan = begin(**{"settings": TrainingSettings(largest_batch=True), **changes}).plan
+    assert isinstance(plan, BenchPlan)
+    assert plan.side_by_side is side_by_side
+
+
+def test_blocks_on_a_gpu_outlast_what_its_utilisation_looks_back(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a block of a second nothing would be left; with two samples at least it has a value."""
+    plan = begin().plan
+    assert isinstance(plan, BenchPlan) and plan.block_s == 1.0
+    monkeypatch.setattr(
+        start,
+        "survey",
+        lambda device, archs: {
+            "device": "cuda:0",
+            "environment": ENVIRONMENT,
+            "settings": declared(),
+        },
+    )
+    plan = begin().plan
+    assert isinstance(plan, BenchPlan)
+    assert plan.block_s >= LOOKS_BACK_NS["gpu_util_share"] * 1e-9 + 2 * INTERVAL_S
 
 
 def test_an_epoch_is_as_long_as_the_dataset(begin: Begin) -> None:
@@ -156,7 +232,7 @@ def test_an_epoch_is_as_long_as_the_dataset(begin: Begin) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"settings": {"batch_size": 4096}},
+        {"settings": TrainingSettings(batch_size=4096)},
         {"variants": ("batch_size=4096",)},
         {"sweeps": ("batch_size=32,4096",)},
     ],
@@ -177,9 +253,9 @@ def test_a_batch_of_more_than_an_epoch_is_refused(
         ({"archs": ("convnet",)}, "unknown workload 'convnet'"),
         ({"variants": ("bf61",)}, "unknown variant 'bf61'"),
         ({"preset": "tale"}, "unknown preset"),
-        ({"settings": {"num_workers": -1}}, "--num-workers is -1"),
-        ({"settings": {"num_threads": 0}}, "--threads is 0"),
-        ({"settings": {"memory_limit_bytes": 0}}, "--memory-limit is 0"),
+        ({"settings": TrainingSettings(num_workers=-1)}, "--num-workers is -1"),
+        ({"settings": TrainingSettings(num_threads=0)}, "--threads is 0"),
+        ({"settings": TrainingSettings(memory_limit_bytes=0)}, "--memory-limit is 0"),
     ],
 )
 def test_nothing_is_made_for_what_cannot_be_had(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,9 @@ from perfkit.engine.plan import Examine, GenerationPlan
 from perfkit.engine.results import GenerationResult
 from perfkit.study.bench.plan import BenchPlan
 from perfkit.study.budget import SAFETY
+from perfkit.study.matrix import groups
 from perfkit.study.rows import make_rows
+from perfkit.study.start import RESERVE_S
 
 FP32, AMP, OTHER = "convnext/fp32", "convnext/amp", "baseline/fp32"
 Fails = Mapping[tuple[str, int], Status]
@@ -59,8 +62,36 @@ def test_losses_are_of_the_seed_and_of_every_precision() -> None:
     }
 
 
+def test_many_groups_do_not_overrun_a_tiny_budget() -> None:
+    """The first generation of all is run; a group that there is no time for is not, and a warning says so."""
+    keys = [f"w{n}/{precision}" for n in range(8) for precision in ("fp32", "amp")]
+    engine, document = carry_out(keys, budget_s=26.0)
+    assert [plan.group for plan in engine.plans] == [0]
+    assert engine.now_s <= 26.0
+    rows = len(engine.plans[0].rows)
+    assert {r.message for r in document.rows[rows:]} == {"not run: the study ended before its turn"}
+    (warning,) = document.warnings
+    cost_s, left_out = engine.now_s, len(groups(tuple(map(row, keys)))) - 1
+    needed_s = math.ceil((4 * (1 + left_out) * cost_s * SAFETY + RESERVE_S) / 10) * 10
+    assert warning.text == (
+        f"26 s were enough for 1 generation of {rows} of 16 rows, and 4 are needed for an interval:"
+        f" try --time-budget {needed_s}"
+    )
+
+
+def test_groups_that_fit_are_all_run() -> None:
+    """Each once before any is run again; pinned generations are run whatever the budget is."""
+    keys = [f"w{n}/{precision}" for n in range(4) for precision in ("fp32", "amp")]
+    engine, document = carry_out(keys, budget_s=80.0)
+    number = len(groups(tuple(map(row, keys))))
+    assert [plan.group for plan in engine.plans[:number]] == list(range(number))
+    assert engine.now_s <= 80.0 and all(r.status == "ok" for r in document.rows)
+    engine, _ = carry_out(keys, budget_s=1.0, generations=1)
+    assert [plan.group for plan in engine.plans] == list(range(number))
+
+
 def test_a_generation_that_would_overrun_the_budget_is_not_started() -> None:
-    """But for a group's first: a row without any figure is worth more than the minute."""
+    """But for the study's first: a row without any figure is worth more than the minute."""
     rows = tuple(map(row, (FP32, AMP)))
     plan = BenchPlan(rows=rows)
     first = plan.next([], 0.5)

@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 from evidences import Plant
+from fake_arms import FakeArms
 from fake_engine import FakeEngine
+from own_settings import BUILT_IN
 
 from perfkit.codec import from_json, to_json
 from perfkit.config import RunConfig
 from perfkit.engine.results import GenerationResult
-from perfkit.study.diagnose.plan import START_S, DiagnosePlan
+from perfkit.engine.turns import palindrome_s
+from perfkit.study.diagnose.plan import LOAD_S, REPEAT_S, START_S, DiagnosePlan
 from perfkit.study.diagnose.stages import Stages
 from perfkit.study.matrix import row_of
 
@@ -22,6 +25,7 @@ BASE = RunConfig(
     num_threads=1,
     malloc="keep",
     persistent_workers=False,
+    workload=BUILT_IN,
 )
 PLANT = Plant(
     storage_s=0.1,
@@ -61,9 +65,11 @@ def test_the_stages_follow_each_other() -> None:
     verification = PLAN.verification(Stages.of(results))
     assert verification is not None
     assert set(verification.rows) == {
-        "num_workers", "persistent_workers", "metrics_every", "combination",
+        "num_workers", "persistent_workers", "metrics_every", "cache_decoded", "combination",
     }  # fmt: skip
-    assert set(verification.together) == set(verification.rows) - {"combination"}
+    # of a bound nothing is sure, so that it is run by itself only
+    apart = {"cache_decoded", "combination"}
+    assert set(verification.together) == set(verification.rows) - apart
     assert verification.rows["combination"].variant == (
         "fp32+metrics_every=20+num_workers=4+persistent_workers=1"
     )
@@ -119,3 +125,58 @@ def test_its_own_variant_stays() -> None:
         "bf16+num_workers=2+persistent_workers=1"
     )
     assert plan.row_with("tf32", "num_workers=4").variant == "tf32+num_workers=4"
+
+
+QUIET = Plant(storage_s=0.02, decode_s=0.0001, collate_s=0.0, parts_s={"evaluation": 2.0})
+"""Nobody waits for a core, and the worker uses hardly any."""
+BUSY = Plant(spinning_s=0.01, parts_s={"evaluation": 2.0})
+SPARED = ("replay_running", "load", "evaluation_repeat")
+
+
+@pytest.mark.parametrize(
+    ("plant", "arms", "kept_s", "dropped"),
+    [
+        (QUIET, 3, LOAD_S + REPEAT_S, ()),
+        (QUIET, 3, REPEAT_S, SPARED[1:2]),
+        (QUIET, 2, REPEAT_S, SPARED[:2]),
+        (QUIET, 2, 0.0, SPARED),
+        (BUSY, 3, REPEAT_S, SPARED[1:2]),
+        (BUSY, 3, 0.0, SPARED[1:]),
+    ],
+)
+def test_what_is_dropped_where_time_is_short(
+    plant: Plant, arms: int, kept_s: float, dropped: tuple[str, ...]
+) -> None:
+    """Each with just enough time, and with a hundredth of a second less the next goes; never a palindrome."""
+    plan = replace(PLAN, verify=0, verify_s=0.0)
+    config, engine = plan.rows[0].config, FakeEngine(plants={"convnext/fp32": plant})
+    step_s = FakeArms(plant, config, cores=2).warm_up()["step_s"]
+    asked = plan.next([], 60.0)
+    assert asked is not None
+    blocks_s = 6 * palindrome_s(asked, asked.arms[:arms], step_s, config)
+    fewer = []
+    for more_s in (0.005, -0.005):
+        left_s = START_S + blocks_s + kept_s + more_s
+        (ran,) = run(plan, engine, engine.now_s + left_s)
+        fewer.append((ran.palindromes, ran.dropped))
+    assert fewer[0] == (6, dropped)
+    assert fewer[1][0] == 6 and set(fewer[1][1]) > set(dropped)
+
+
+@pytest.mark.parametrize(("evaluation_s", "repeated"), [(3.5, True), (4.5, False)])
+def test_an_evaluation_is_repeated_in_the_time_that_is_left(
+    evaluation_s: float, repeated: bool
+) -> None:
+    """3 s are kept and 1 s is left besides: one of 4.5 s is run once, and that is said."""
+    plan = replace(PLAN, verify=0, verify_s=0.0)
+    plant = replace(QUIET, parts_s={"evaluation": evaluation_s})
+    config = plan.rows[0].config
+    step_s = FakeArms(plant, config, cores=2).warm_up()["step_s"]
+    asked = plan.next([], 60.0)
+    assert asked is not None
+    blocks_s = 6 * palindrome_s(asked, asked.arms, step_s, config)
+    left_s = START_S + blocks_s + LOAD_S + REPEAT_S + 1.0
+    (ran,) = run(plan, FakeEngine(plants={"convnext/fp32": plant}), left_s)
+    assert ran.dropped == ()
+    told = {} if repeated else {"evaluation_repeat": "no_time"}
+    assert ran.processes[0].unavailable == told

@@ -57,6 +57,13 @@ def test_what_goes_together() -> None:
     assert members((MORE, FEWER)) == ()
     assert members((MORE, FEWER, BF16, AMP)) == ("num_workers", "bf16")
     assert members((MORE, LAST, CODE)) == ()
+    none, deeper = (
+        remedy("fewer_workers", "num_workers=0", 4.0),
+        remedy("deep", "prefetch_factor=8"),
+    )
+    assert members((none, KEEP, deeper)) == members((deeper, none)) == ()
+    assert members((none, KEEP, BF16)) == ("fewer_workers", "bf16")
+    assert members((deeper, KEEP, none)) == ("deep", "persistent_workers")
     assert members((MORE, remedy("eval_every", "metrics_every=2", 0.0))) == ()
 
 
@@ -119,3 +126,26 @@ def test_measured_beside_predicted() -> None:
     told = verify.beside((MORE, KEEP, LAST, BF16, CODE), came)
     assert told[0] == replace(MORE, measured_speedup=Interval(0.8, 0.7000000000000001, 0.9))
     assert told[1:] == (KEEP, LAST, BF16, CODE)
+
+
+def test_epochs_of_the_bench_that_ran_the_remedies() -> None:
+    """A prediction of 2.0 from this bench's own 30 s, whatever the diagnosis took; nothing of what failed."""
+    names = {"num_workers": "fp32+num_workers=4", "persistent_workers": "fp32+persistent_workers=1"}
+    planned = Verification(rows={n: row(f"convnext/{key}") for n, key in names.items()})
+    now = shown("convnext/fp32", 1.0, epoch_time_s=Interval(30.0))
+    came = shown("convnext/fp32+num_workers=4", 1.8, epoch_time_s=Interval(16.5))
+    failed = shown("convnext/fp32+persistent_workers=1", 1.0, status="oom")
+    two = Interval(2.0, 1.9, 2.1)
+    told = [replace(one, predicted_speedup=two) for one in (MORE, KEEP, BF16)]
+    found = verify.epochs(planned, told, (now, came, failed))
+    assert found.now_s == 30.0
+    assert found.remedies == {
+        "num_workers": {
+            "predicted_epoch_s": 15.0,
+            "measured_epoch_s": 16.5,
+            "predicted_to_measured_ratio": 0.9,
+        }
+    }
+    assert verify.epochs(planned, (MORE,), (now, came, failed)).remedies == {}
+    gone = replace(now, status="killed", epoch_time_s=None)
+    assert verify.epochs(planned, told, (gone, came)) == verify.Epochs()

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from perfkit.training.attach import facts as facts_module
-from perfkit.training.attach.facts import LOOK_EVERY, MEMORY_STEPS, Facts, precision
+from perfkit.training.attach.facts import LOOK_EVERY, MEMORY_STEPS, Facts
 from perfkit.training.attach.folder import ProcessFolder
+from perfkit.training.attach.precision import of_loss
 
 
 @pytest.fixture
@@ -74,14 +75,14 @@ def test_autocast_is_read_from_the_graph(dtype: torch.dtype | None) -> None:
     model, batch = nn.Linear(4, 4), torch.randn(2, 4)
     with torch.autocast("cpu", dtype=dtype or torch.bfloat16, enabled=dtype is not None):
         loss = model(batch).square().mean()
-    assert precision(loss) == (None if dtype is None else "bf16", "cpu")
+    assert of_loss(loss) == (None if dtype is None else "bf16", "cpu")
 
 
 def test_a_model_in_bf16_is_no_autocast() -> None:
     """Its weights are what they are computed in."""
     model = nn.Linear(4, 4).to(torch.bfloat16)
     loss = model(torch.randn(2, 4, dtype=torch.bfloat16)).float().mean()
-    assert precision(loss) == (None, "cpu")
+    assert of_loss(loss) == (None, "cpu")
 
 
 def test_a_process_without_updates_says_why(folder: ProcessFolder) -> None:

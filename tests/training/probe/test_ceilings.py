@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from perfkit.training.probe import ceilings
 from perfkit.training.probe.peaks import peak_flops
@@ -15,6 +16,16 @@ def test_ceilings_are_measured() -> None:
     copy = ceilings.copy_bytes_per_sec("cpu")
     assert gemm is not None and 1e8 < gemm < 1e16
     assert copy is not None and 1e7 < copy < 1e14
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_a_ceiling_is_of_what_the_model_computes_in(dtype: torch.dtype) -> None:
+    """That of most of its weights; one without any computes in FP32."""
+    model = nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64)).to(dtype)
+    model.register_parameter("counts", nn.Parameter(torch.zeros(9999).int(), requires_grad=False))
+    model[1].float()
+    assert ceilings.dtype_of(model) == dtype
+    assert ceilings.dtype_of(nn.ReLU()) == torch.float32
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,9 @@ from perfkit.records import (
     STEPS,
     StepRecord,
 )
-from perfkit.training.probe import recorder as recorder_module
+from perfkit.training.probe import outfiles
 from perfkit.training.probe import steps as steps_module
 from perfkit.training.probe.recorder import Recorder
-from perfkit.training.probe.rundelay import RunDelay
 
 DEVICE_FIELDS = (
     "exposed_wait_s",
@@ -198,50 +197,6 @@ def test_a_loop_without_such_work_makes_no_file_of_spans(path: Path) -> None:
     recorder = Recorder(path, host_ns=Clock())
     recorder.close()
     assert not path.with_name("spans.bin").exists()
-
-
-def test_the_wait_for_a_core_is_told_by_step(path: Path) -> None:
-    """The kernel's count between asking for one batch and asking for the next."""
-    counts = iter([500, 700, 750])
-
-    class Told(RunDelay):
-        def read_ns(self) -> int:
-            return next(counts)
-
-    clock = Clock()
-    recorder = Recorder(path, host_ns=clock, run_delay=Told())
-    host_step(recorder, clock)
-    host_step(recorder, clock)
-    recorder.end_step()
-    recorder.close()
-    assert [record.run_delay_s for record in read(path)] == seconds(200, 50)
-
-
-def test_a_system_that_does_not_count_leaves_it_unknown(path: Path) -> None:
-    """No schedstat: the wait for a core is missing, not zero."""
-
-    class Silent(RunDelay):
-        @staticmethod
-        def _opened() -> int:
-            raise FileNotFoundError
-
-    clock = Clock()
-    recorder = Recorder(path, host_ns=clock, run_delay=Silent())
-    host_step(recorder, clock)
-    recorder.end_step()
-    recorder.close()
-    assert math.isnan(read(path)[0].run_delay_s)
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="no schedstat here")
-def test_the_kernel_s_count_only_grows() -> None:
-    """Read from the real file: nanoseconds, never fewer than before."""
-    delay = RunDelay()
-    readings = [delay.read_ns() for _ in range(100)]
-    assert readings == sorted(readings)
-    assert readings[0] >= 0
-    delay.close()
-    assert delay.read_ns() == -1
 
 
 def test_accumulated_passes_add_up_on_both_clocks(path: Path) -> None:
@@ -431,7 +386,7 @@ def test_steps_the_device_never_finishes_are_given_up(
 ) -> None:
     """What waits for the device is bounded: the oldest lose its fields, the newest are measured."""
     monkeypatch.setattr(steps_module, "MOST_PENDING", 10)
-    monkeypatch.setattr(recorder_module, "WRITE_EVERY", 1)
+    monkeypatch.setattr(outfiles, "WRITE_EVERY", 1)
     device = SimulatedDevice()
     recorder = Recorder(path, device=device)
     device.launch(10**12)
@@ -523,7 +478,7 @@ def test_the_file_is_readable_while_it_is_written(path: Path) -> None:
     recorder.end_step()
     recorder.drain()
     assert len(read(path)) == 4
-    for _ in range(recorder_module.WRITE_EVERY + 1):
+    for _ in range(outfiles.WRITE_EVERY + 1):
         host_step(recorder, clock)
     written = len(read(path))
     assert written > 4
@@ -551,11 +506,11 @@ def test_a_full_disk_ends_the_recording_and_not_the_loop(
         device.synchronize()
     recorder.drain()
     written = path.read_bytes()
-    handle = recorder._file._file
+    handle = recorder._files.steps._file
     assert handle is not None
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, handle)
-    for _ in range(3 * recorder_module.WRITE_EVERY):
+    for _ in range(3 * outfiles.WRITE_EVERY):
         step()
     recorder.end_step()
     recorder.drain()
@@ -565,8 +520,8 @@ def test_a_full_disk_ends_the_recording_and_not_the_loop(
     assert recorder.failure.errno == errno.ENOSPC
     assert path.read_bytes() == written
     assert [record.index for record in read(path)] == [0, 1]
-    assert recorder.steps == 3 * recorder_module.WRITE_EVERY + 3
-    assert len(recorder._file._buffer) == 0
+    assert recorder.steps == 3 * outfiles.WRITE_EVERY + 3
+    assert len(recorder._files.steps._buffer) == 0
     assert capfd.readouterr().err.count("steps are no longer recorded") == 1
 
 

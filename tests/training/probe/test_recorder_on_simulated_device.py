@@ -17,7 +17,8 @@ from simulated_loop import KINDS, Loop, Plan, TrueStep, device_for, make_loop, p
 
 from perfkit.engine.phases import step_means
 from perfkit.records import STEPS, StepRecord
-from perfkit.training.probe.recorder import WRITE_EVERY, Recorder
+from perfkit.training.probe.outfiles import WRITE_EVERY
+from perfkit.training.probe.recorder import Recorder
 from perfkit.training.probe.steps import marking_period
 
 FLOAT32 = 2.0**-24

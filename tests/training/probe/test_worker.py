@@ -56,6 +56,11 @@ def fetches(folder: Path, kind: str, num_workers: int) -> list[FetchRecord]:
     return [r for path in sorted(folder.glob("*.bin")) for r in FETCHES.read(path)]
 
 
+def mean_cpu_s(records: list[FetchRecord]) -> float:
+    """Of the batches that have it: without workers the CPU's clock is read now and then."""
+    return fmean(r.fetch_cpu_s for r in records if not math.isnan(r.fetch_cpu_s))
+
+
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_waiting_and_computing_are_told_apart(tmp_path: Path, num_workers: int) -> None:
     """A fetch that waits has hardly any CPU time in it, one that computes hardly anything else."""
@@ -67,8 +72,8 @@ def test_waiting_and_computing_are_told_apart(tmp_path: Path, num_workers: int) 
     assert all(math.isnan(r.serialise_cpu_s) == (num_workers == 0) for r in waits)
     for records in (waits, computes):
         assert fmean(r.fetch_s for r in records) >= 0.95 * known_s
-    assert fmean(r.fetch_cpu_s for r in waits) < 0.5 * known_s
-    assert fmean(r.fetch_cpu_s for r in computes) >= 0.95 * known_s
+    assert mean_cpu_s(waits) < 0.5 * known_s
+    assert mean_cpu_s(computes) >= 0.95 * known_s
 
 
 def test_every_worker_has_records_of_its_own(tmp_path: Path) -> None:

@@ -32,12 +32,15 @@ def config(small_cache: Path) -> RunConfig:
     return RunConfig(
         arch="convnext",
         cache_dir=str(small_cache),
-        image_size=16,
         batch_size=8,
         num_samples=40,
-        eval_samples=12,
-        base_channels=8,
-        num_blocks=1,
-        metrics_every=1,
-        viz_every=1,
+        workload={
+            "data": "jpeg",
+            "eval_samples": 12,
+            "image_size": 16,
+            "base_channels": 8,
+            "num_blocks": 1,
+            "metrics_every": 1,
+            "viz_every": 1,
+        },
     )

@@ -6,12 +6,12 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from own_settings import having
 from PIL import Image
 
 from perfkit.config import RunConfig
@@ -26,7 +26,7 @@ def own(config: RunConfig, tmp_path: Path) -> RunConfig:
     for name in ("a/1.jpg", "b/2.png"):
         (tmp_path / name).parent.mkdir()
         noise().save(tmp_path / name)
-    return replace(config, data=f"folder:{tmp_path}")
+    return having(config, data=f"folder:{tmp_path}")
 
 
 def noise() -> Image.Image:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own_settings import having
 from PIL import Image
 from torch import Tensor, nn
 
@@ -189,10 +190,10 @@ def test_a_failing_evaluation_leaves_the_model_training(config: RunConfig, tmp_p
 
 def test_how_often(config: RunConfig) -> None:
     """Metrics and plot come as often as the configuration says; 0 is never."""
-    asked = replace(config, metrics_every=7, viz_every=30)
+    asked = having(config, metrics_every=7, viz_every=30)
     tasks = Training(asked).workload.periodic
     assert {task.name: task.every for task in tasks} == {"metrics": 7, "visualisation": 30}
-    never = Training(replace(config, metrics_every=0, viz_every=0)).workload.periodic
+    never = Training(having(config, metrics_every=0, viz_every=0)).workload.periodic
     assert not [task.name for task in never if task.every]
 
 
@@ -201,7 +202,7 @@ def test_matplotlib_is_imported_when_built_and_only_if_needed(
     config: RunConfig, viz_every: int, imported: str
 ) -> None:
     """Its import is no part of a timed plot, and no part at all of a training without plots."""
-    text = json_text(to_json(replace(config, viz_every=viz_every)))
+    text = json_text(to_json(having(config, viz_every=viz_every)))
     code = (
         "import json, sys\n"
         "from perfkit.codec import from_json\n"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from own_settings import having
 from PIL import Image
 
 from perfkit.config import RunConfig
@@ -24,7 +25,7 @@ def images(folder: Path, *names: str) -> None:
 
 def of(config: RunConfig, folder: Path) -> RunConfig:
     """The configuration with a folder of one's own."""
-    return replace(config, data=f"folder:{folder}")
+    return having(config, data=f"folder:{folder}")
 
 
 def names(files: Iterable[tuple[str, int]]) -> list[str]:
@@ -111,7 +112,7 @@ def test_generated_images_are_made_into_the_cache(
 
 def test_images_in_memory_are_nowhere(config: RunConfig, tmp_path: Path) -> None:
     """Nothing is made or looked for when images are only ever in memory."""
-    nowhere = replace(config, data="memory", cache_dir=str(tmp_path / "never"))
+    nowhere = replace(having(config, data="memory"), cache_dir=str(tmp_path / "never"))
     assert check(nowhere) is None
     assert not (tmp_path / "never").exists()
 
@@ -217,13 +218,6 @@ def test_unknown_data_is_a_usage_error(config: RunConfig, data: str) -> None:
     """What is none of the known kinds is refused, before and while it is built, and they are named."""
     for ask in (check, _files.find):
         with pytest.raises(UsageError, match="unknown data") as caught:
-            ask(replace(config, data=data))
+            ask(having(config, data=data))
         hint = caught.value.hint or ""
         assert "jpeg" in hint and "folder:PATH" in hint
-
-
-def test_images_too_small_for_the_networks_are_refused(config: RunConfig) -> None:
-    """Below 16 pixels a stage would be left without a map to halve."""
-    with pytest.raises(UsageError, match="images of 15 pixels are too small") as caught:
-        check(replace(config, image_size=15))
-    assert caught.value.hint == "use --image-size 16 or more"

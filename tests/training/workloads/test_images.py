@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from own_settings import having
 from PIL import Image
 from torch.utils.data import DataLoader, default_collate
 
@@ -163,7 +164,8 @@ def test_workers_draw_differently_and_again_the_same(tmp_path: Path) -> None:
 
 def test_images_in_memory_need_no_files(config: RunConfig, tmp_path: Path) -> None:
     """`data=memory` holds decoded images of every generated class, evaluated on others than trained on."""
-    nowhere = replace(config, data="memory", num_samples=600, cache_dir=str(tmp_path / "never"))
+    in_memory = having(config, data="memory")
+    nowhere = replace(in_memory, num_samples=600, cache_dir=str(tmp_path / "never"))
     train, held_out, classes = _images.datasets(nowhere)
     assert (len(train), len(held_out), classes) == (600, 12, 32)
     pixels, label = train[33]

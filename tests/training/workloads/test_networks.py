@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from own_settings import BUILT_IN, having
 from torch import Tensor, nn
 
 from perfkit.config import RunConfig
@@ -20,9 +21,16 @@ ARCHS = ("convnext", "baseline")
 both = pytest.mark.parametrize("arch", ARCHS)
 
 
+def with_changes(config: RunConfig, **changes: Any) -> RunConfig:
+    """A configuration with some changes, of the workload's own settings or of every training's."""
+    own = {name: value for name, value in changes.items() if name in BUILT_IN}
+    plain = {name: value for name, value in changes.items() if name not in BUILT_IN}
+    return having(replace(config, **plain), **own)
+
+
 def made(config: RunConfig, **changes: Any) -> Workload:
     """The workload of a configuration with some changes."""
-    changed = replace(config, **changes)
+    changed = with_changes(config, **changes)
     torch.manual_seed(changed.seed)
     return make_workload(changed)
 
@@ -30,7 +38,8 @@ def made(config: RunConfig, **changes: Any) -> Workload:
 def batch(config: RunConfig) -> tuple[Tensor, Tensor]:
     """Random images with labels."""
     generator = torch.Generator().manual_seed(1)
-    shape = (config.batch_size, 3, config.image_size, config.image_size)
+    side = config.count_of("image_size")
+    shape = (config.batch_size, 3, side, side)
     return torch.randn(shape, generator=generator), torch.arange(config.batch_size) % 4
 
 
@@ -42,7 +51,7 @@ def size(workload: Workload) -> int:
 def flops(config: RunConfig, **changes: Any) -> int:
     """FLOPs per sample of a training step."""
     workload = made(config, **changes)
-    changed = replace(config, **changes)
+    changed = with_changes(config, **changes)
     counted = training_flops(
         workload.model, batch(changed), samples=changed.batch_size, loss=workload.loss
     )
@@ -54,7 +63,7 @@ def flops(config: RunConfig, **changes: Any) -> int:
 @pytest.mark.parametrize("image_size", [16, 32, 64, 100])
 def test_images_become_unit_vectors(config: RunConfig, arch: str, image_size: int) -> None:
     """(N, 3, side, side) becomes (N, 128) of length one, for every side from the smallest on."""
-    changed = replace(config, image_size=image_size, batch_size=3)
+    changed = with_changes(config, image_size=image_size, batch_size=3)
     embeddings = made(changed, arch=arch).model(batch(changed)[0])
     assert embeddings.shape == (3, 128)
     torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(3))
@@ -63,7 +72,7 @@ def test_images_become_unit_vectors(config: RunConfig, arch: str, image_size: in
 @both
 def test_depth_and_width_scale(config: RunConfig, arch: str) -> None:
     """Twice the channels is some four times the parameters; more blocks are more of them and of FLOPs."""
-    wide = replace(config, arch=arch, base_channels=32, num_blocks=2)
+    wide = with_changes(config, arch=arch, base_channels=32, num_blocks=2)
     plain = size(made(wide))
     assert 3 < size(made(wide, base_channels=64)) / plain < 4.2
     assert 1.2 < size(made(wide, num_blocks=4)) / plain < 2.2
@@ -99,8 +108,9 @@ def test_a_block_is_the_papers(config: RunConfig) -> None:
 )
 def test_the_baseline_is_lighter(config: RunConfig, changes: dict[str, int]) -> None:
     """From the default size on, the plain network has less than a third of the FLOPs and the weights."""
-    default = RunConfig(arch="convnext", cache_dir=config.cache_dir, viz_every=0)
-    convnext, baseline = (replace(default, arch=name, **changes) for name in ARCHS)
+    default = RunConfig(arch="convnext", cache_dir=config.cache_dir, workload=BUILT_IN)
+    default = having(default, viz_every=0, **changes)
+    convnext, baseline = (replace(default, arch=name) for name in ARCHS)
     assert 3 * flops(baseline) < flops(convnext)
     assert 3 * size(made(baseline)) < size(made(convnext))
 

@@ -1,0 +1,52 @@
+"""Batches that another thread fetches than the one that trains with them. Pure.
+
+It puts them into a queue mostly. What the training waits for that queue is no wait for a loader, and is not
+seen: it is unknown, not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from perfkit.engine.results import ProcessResult
+from perfkit.study.attached.loop import Loop
+from perfkit.study.attached.passes import NO_LOADER, Place
+from perfkit.study.attached.read import Recorded
+from perfkit.study.attached.work import LEAST_SHARE, seen_functions
+
+_WAITS = ("data_wait", "waiting", "transfer")
+
+
+def fetched_elsewhere(recorded: Recorded, loop: Loop) -> list[Place]:
+    """Return the loaders that other threads fetch from, where the steps have no loader of their own."""
+    if loop.main.number != NO_LOADER:
+        return []
+    numbers = dict.fromkeys(one["loader"] for one in recorded.told("other_thread"))
+    return [loop.passes.place(number) for number in numbers]
+
+
+def without_waits(process: ProcessResult) -> ProcessResult:
+    """Return a process of which it is not known what its steps waited for their batches."""
+    blocks = tuple(
+        replace(block, exposed_wait_s=None, waits_s=(), phases_s=_others(block.phases_s))
+        for block in process.blocks
+    )
+    return replace(process, blocks=blocks, phases_s=_others(process.phases_s))
+
+
+def _others(phases_s: Mapping[str, float]) -> dict[str, float]:
+    return {name: seconds for name, seconds in phases_s.items() if name not in _WAITS}
+
+
+def words(places: Sequence[Place], recorded: Recorded, loop: Loop) -> str:
+    """Return what is not known where another thread fetches the batches, and what to do about it."""
+    lines = " and ".join(place.where or "a line that is not known" for place in places)
+    text = (
+        f"the batches come from another thread, which iterates at {lines}: an update is a step, and what the"
+        " training waits for its batches is not known"
+    )
+    seen = seen_functions(recorded)
+    if sum(seen.values()) >= LEAST_SHARE * sum(step.step_s for step in loop.steps):
+        text += f"; it was seen to wait in {next(iter(seen))}"
+    return f"{text}; for batch in perfkit.watch(iter(queue.get, None)): times that"

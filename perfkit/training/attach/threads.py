@@ -1,0 +1,112 @@
+"""Threads of a script beside the one that trains: which of them takes over, and what they fetch.
+
+A script may train in a new thread for every epoch, or start its trainer after a warm-up in the main thread;
+and a thread of its own may fetch the batches that another one trains with.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from perfkit.training.attach.loaders import Pass
+from perfkit.training.attach.passes import Steps
+
+WHOLE_STEP = 2
+"""A backward and an update; a thread that makes more while the one that trains does nothing takes over."""
+LEAST_BATCHES = 2
+"""A thread that fetches so many, and computes with none, fetches for another one."""
+
+
+@dataclass
+class _Thread:
+    """What was last seen of a thread, and when."""
+
+    moment: int
+    """Of the thread that trains; see `Steps.moment`."""
+    asking: Pass | None
+    computed: int = 0
+    """Backwards and updates that it has made since."""
+
+
+class OtherThreads:
+    """Decides which thread is the one that trains: the one that computes, until it is over or rests.
+
+    One that is over is followed at once. One that rests after an update, as in `Thread.join`, is followed by
+    a thread that fetches and computes meanwhile; one that was left amid a step, after a whole step of the
+    other's. So two threads that train at a time are not mixed.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[int, _Thread] = {}
+        self._batches: dict[tuple[int, int], int] = {}  # by thread and loader
+        self._told: dict[int, int] = {}
+        self._trained = 0  # steps before the one that trains took over
+        self._native_id = 0
+
+    def is_another(self, thread: int) -> bool:
+        """Whether the thread that calls has the number of the one that trained, which is over.
+
+        Args:
+            thread: that number.
+        """
+        if thread != threading.get_ident():
+            return False
+        before, self._native_id = self._native_id, threading.get_native_id()
+        return before not in (0, self._native_id)
+
+    def may_take_over(self, thread: int, steps: Steps, asking: Pass | None) -> bool:
+        """Whether the thread that calls becomes the one that trains.
+
+        Args:
+            thread: the one that does so far.
+            asking: the pass that is asked for a batch; None where a backward or an update begins.
+        """
+        own, moment = threading.get_ident(), steps.moment
+        if thread not in {one.ident for one in threading.enumerate()}:
+            return True
+        if asking is not None:
+            of = own, asking.loader.number
+            self._batches[of] = self._batches.get(of, 0) + 1
+        elif steps.trained == self._trained:
+            # the loop is where it computes, whoever asked for an iterator first
+            return True
+        seen = self._seen.get(own)
+        if asking is not None or seen is None or seen.moment != moment:
+            before = 0 if seen is None or seen.moment != moment else seen.computed
+            seen = self._seen[own] = _Thread(moment, asking, before)
+        elif steps.rests:
+            return True
+        seen.computed += asking is None
+        return seen.computed > WHOLE_STEP
+
+    def takes_over(self, steps: Steps, asking: Pass | None) -> None:
+        """The thread that calls becomes the one that trains; what the one before it had is closed.
+
+        A batch that it has fetched begins its step now: what it waited for it is not known.
+        """
+        own = threading.get_ident()
+        if steps.trained > self._trained:
+            steps.end()
+        steps.forget()
+        steps.recorder.another_thread()
+        self._trained, self._native_id = steps.trained, threading.get_native_id()
+        self._batches = {of: count for of, count in self._batches.items() if of[0] != own}
+        seen, self._seen = self._seen.get(own), {}
+        if asking is None and seen is not None and seen.asking is not None:
+            steps.asks(seen.asking)
+            steps.got(seen.asking)
+
+    @property
+    def fetch(self) -> bool:
+        """Whether any of them gives batches to the one that trains."""
+        return bool(self._told)
+
+    def news(self) -> dict[int, int]:
+        """Return the batches that other threads have fetched, by loader; each loader once."""
+        found: dict[int, int] = {}
+        for (_, loader), count in list(self._batches.items()):
+            found[loader] = found.get(loader, 0) + count
+        new = {n: c for n, c in found.items() if c >= LEAST_BATCHES and n not in self._told}
+        self._told |= new
+        return new

@@ -1,0 +1,133 @@
+"""What the training thread does in the time that nothing else explains."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from perfkit.training.attach import stacks
+from perfkit.training.attach.folder import ProcessFolder
+from perfkit.training.attach.stacks import LOOK_EVERY_NS, StackSampler, Untracked
+
+
+def augment(begun: threading.Event, over: threading.Event) -> None:
+    begun.set()
+    over.wait()
+
+
+def compute(begun: threading.Event, over: threading.Event) -> None:
+    begun.set()
+    while not over.is_set():
+        time.sleep(0.001)
+
+
+class Looked:
+    """A sampler at a thread that is in `augment`, as long as the test goes on."""
+
+    def __init__(self, unexplained: bool, without_loader: bool = False, waits: bool = True) -> None:
+        self.steps: Any = SimpleNamespace(
+            unexplained=unexplained, moment=7, without_loader=without_loader
+        )
+        begun, self.over = threading.Event(), threading.Event()
+        does = augment if waits else compute
+        self.thread = threading.Thread(target=does, args=(begun, self.over))
+        self.thread.start()
+        assert begun.wait(60)
+        self.sampler = StackSampler(self.steps, self.thread.ident or 0)
+
+    def samples(self) -> int:
+        return len(self.sampler._waiting)
+
+    def end(self) -> None:
+        self.sampler.stop()
+        self.over.set()
+        self.thread.join()
+
+
+def wait_for(condition: Any) -> None:
+    """Return once it is so; a machine that is slow needs longer."""
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def told(sampler: StackSampler, study: Path) -> list[dict[str, Any]]:
+    folder = ProcessFolder(study, time.perf_counter_ns())
+    sampler.tell(folder)
+    sampler.tell(folder)
+    return [event for event in folder.rank.events.read() if event["event"] == "stack"]
+
+
+def test_the_function_is_named_with_its_line(tmp_path: Path) -> None:
+    """The innermost line of the user's own code, not that of the library it waits in; each told once."""
+    looked = Looked(unexplained=True)
+    wait_for(lambda: looked.samples() >= 2)
+    looked.steps.moment = 8
+    looked.end()
+    (event,) = told(looked.sampler, tmp_path)
+    assert event["function"] == "augment"
+    line = augment.__code__.co_firstlineno + 2
+    assert event["where"].endswith(f"test_stacks.py:{line}")
+    assert event["seconds"] > 0
+
+
+def test_what_a_backward_followed_is_no_untracked_time(tmp_path: Path) -> None:
+    """It was part of the step: more than a batch that is asked for has happened since."""
+    looked = Looked(unexplained=True)
+    wait_for(lambda: looked.samples() >= 1)
+    looked.steps.unexplained = False
+    looked.steps.moment = 9
+    looked.end()
+    assert told(looked.sampler, tmp_path) == []
+
+
+@pytest.mark.parametrize("in_library", [True, False])
+def test_in_a_step_without_a_loader_only_waiting_for_a_thread_is_looked_at(
+    tmp_path: Path, in_library: bool
+) -> None:
+    """`queue.get` ends in the library's own code; a forward does not."""
+    looked = Looked(unexplained=True, without_loader=True, waits=in_library)
+    if in_library:
+        wait_for(lambda: looked.samples() >= 1)
+        looked.steps.moment = 8
+    else:
+        time.sleep(0.2)
+        assert looked.samples() == 0
+    looked.end()
+    found = told(looked.sampler, tmp_path)
+    assert [event["function"] for event in found] == (["augment"] if in_library else [])
+
+
+def test_explained_time_is_not_looked_at(tmp_path: Path) -> None:
+    """A batch is waited for, or a backward runs."""
+    looked = Looked(unexplained=False)
+    time.sleep(0.2)
+    assert looked.samples() == 0
+    looked.end()
+    assert told(looked.sampler, tmp_path) == []
+
+
+@pytest.mark.parametrize(("untracked_s", "looks"), [(0.49, False), (0.51, True)])
+def test_stacks_are_looked_at_where_a_tenth_is_untracked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untracked_s: float, looks: bool
+) -> None:
+    """Of five seconds; what was untracked before them does not count."""
+    begun: list[int] = []
+    monkeypatch.setattr(
+        stacks, "StackSampler", lambda steps, thread: begun.append(thread) or object()
+    )
+    steps: Any = SimpleNamespace(untracked_ns=int(0.4e9))
+    untracked = Untracked(steps, 0)
+    folder: Any = None
+    untracked.look(folder, 42, LOOK_EVERY_NS)
+    steps.untracked_ns += int(untracked_s * 1e9)
+    untracked.look(folder, 42, 2 * LOOK_EVERY_NS - 1)
+    assert begun == []
+    untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
+    assert begun == ([42] if looks else [])
