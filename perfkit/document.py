@@ -133,6 +133,12 @@ class Remedy:
     """Lines to paste."""
     changes_training: bool = False
     """Whether the training comes out another one: its precision, batch or network."""
+    answers: tuple[str, ...] = ()
+    """The verdicts that it is meant for: a kind, or one stage of it (`input_bound/decode`)."""
+
+    def answers_to(self, verdict: Verdict) -> bool:
+        """Return whether it is meant for a verdict."""
+        return bool({verdict.kind, f"{verdict.kind}/{verdict.stage}"} & {*self.answers})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,9 @@ _BYTE_UNITS = (
 _SMALLEST_IN_UNIT = 0.01
 """Values of one column share a unit; the smallest should not come below this in it."""
 
+NEGLIGIBLE = 1e-4
+"""Half an interval that is less than this part of its value is rounding, and not told."""
+
 Unit = tuple[float, str]
 """(how much of the base unit it is, its name)"""
 
@@ -119,10 +122,10 @@ def ratio_interval(value: float, low: float | None, high: float | None) -> tuple
     """Format a ratio and its interval with as many digits as the interval deserves.
 
     Returns:
-        `("1.34×", "[1.29–1.40]")`; the second is empty without bounds. A bound that is not 1 is not
-        rounded to 1: whether the interval holds 1 is what a reader looks for.
+        `("1.34×", "[1.29–1.40]")`; the second is empty without bounds, or with ones that hardly differ. A
+        bound that is not 1 is not rounded to 1: whether the interval holds 1 is what a reader looks for.
     """
-    if low is None or high is None:
+    if low is None or high is None or is_negligible(value, (high - low) / 2):
         return ratio(value), ""
     decimals = max(1, min(3, error_decimals((high - low) / 2)))
     while decimals < 4 and any(b != 1 and float(f"{b:.{decimals}f}") == 1 for b in (low, high)):
@@ -134,12 +137,17 @@ def with_error(value: float | None, half_width: float | None) -> str:
     """Format a value with half the width of its interval, both in one unit: `28.1 ± 0.5`."""
     if value is None:
         return MISSING
-    if half_width is None:
+    if half_width is None or is_negligible(value, half_width):
         return significant(value)
     decimals = error_decimals(half_width)
     if decimals == 0:
         return f"{_grouped(value)} ± {_grouped(half_width)}"
     return f"{value:.{decimals}f} ± {half_width:.{decimals}f}"
+
+
+def is_negligible(value: float, half_width: float) -> bool:
+    """Return whether an interval is so narrow that its ends would read like its value."""
+    return half_width <= NEGLIGIBLE * abs(value)
 
 
 def error_decimals(half_width: float) -> int:

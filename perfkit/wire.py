@@ -10,10 +10,16 @@ import ctypes
 import json
 import signal
 import sys
-from typing import Any
+from typing import Any, Protocol
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _REPLY_MARK = b"\x1eperfkit "
+
+
+class Tell(Protocol):
+    """Says an event, by its name and values of JSON types, to whoever asked."""
+
+    def __call__(self, event: str, **values: Any) -> None: ...
 
 
 def pack_reply(message: dict[str, Any]) -> bytes:

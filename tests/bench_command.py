@@ -61,8 +61,8 @@ def perform(
 
     found = {**ENVIRONMENT, "cores_usable": engine.cores} if environment is None else environment
     surveyed = {"device": "cpu", "environment": dict(found), "settings": declared()}
-    patch.setattr(start, "survey", lambda device, archs=(): surveyed)
-    patch.setattr(start, "prepare", lambda config, emit, timeout_s: data)
+    patch.setattr(start, "survey", lambda device, archs=(), child=None: surveyed)
+    patch.setattr(start, "prepare", lambda config, emit, timeout_s, child: data)
     patch.setattr(measure, "Executor", executor)
     for module in (MODULES[command], measure):
         patch.setattr(module, "monotonic", engine.clock)

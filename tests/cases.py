@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines import WORKERS, attributed, judged
 
-from perfkit.diagnosis.evidence import Burst, Evidence, Stretch
+from perfkit.diagnosis.evidence import Burst, Evidence, OwnWork, Stretch
 
 ALONE = replace(WORKERS, num_workers=0)
 FOUR = replace(WORKERS, num_workers=4)
@@ -83,20 +83,31 @@ CASES: dict[str, tuple[Evidence, Any]] = {
         attributed(waiting=6.0, compute=4.0, row=DECODES),
         judged("input_bound", "decode"),
     ),
+    "vectorised_collate": (
+        attributed(waiting=6.0, compute=4.0, row={"loader": {"fetch_s": 0.01, "collate_s": 0.09}}),
+        judged("input_bound", "collate"),
+    ),
     "metrics_every": (
         attributed(compute=8.0, tasks={"metrics": 2.0}),
-        judged("periodic_bound"),
+        judged("periodic_bound", "metrics"),
     ),
     "viz_every": (
         attributed(compute=8.0, tasks={"visualisation": 2.0}),
-        judged("periodic_bound"),
+        judged("periodic_bound", "visualisation"),
     ),
     "periodic_every": (
         attributed(compute=8.0, tasks={"checkpoint": 2.0, "metrics": 0.1}),
         judged("periodic_bound"),
     ),
-    "eval_every": (attributed(compute=8.0, eval=2.0), judged("periodic_bound")),
-    "eval_batched": (attributed(compute=8.0, eval=2.0), judged("periodic_bound")),
+    "batches_ahead": (
+        replace(
+            attributed(ALONE, compute=4.0, other=6.0),
+            untracked={"get_batch (train.py:13)": OwnWork(share=0.9)},
+        ),
+        judged("untracked"),
+    ),
+    "eval_every": (attributed(compute=8.0, eval=2.0), judged("periodic_bound", "evaluation")),
+    "eval_batched": (attributed(compute=8.0, eval=2.0), judged("periodic_bound", "evaluation")),
     "bf16": _computes(environment={"bf16_native": True}),
     "amp": _computes(config=GPU, environment=HOPPER),
     "tf32": _computes(config=GPU, environment=HOPPER),

@@ -121,6 +121,7 @@ _remedies = st.builds(
     measured_speedup=st.none() | intervals,
     snippet=st.text(),
     changes_training=st.booleans(),
+    answers=st.lists(names).map(tuple),
 )
 _operators = st.builds(Operator, name=names, share=_shares, where=st.none() | names)
 _readings = st.builds(

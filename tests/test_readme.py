@@ -110,12 +110,12 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", os.fspath(tmp_path / "summary.md"))
 
-    def survey(device: str | None, archs: Any = ()) -> dict[str, Any]:
+    def survey(device: str | None, archs: Any = (), child: Any = None) -> dict[str, Any]:
         own = {a: contract.declared(a, discovery.load_workload(a)[0]) for a in archs}
         return {"device": "cpu", "environment": dict(ENVIRONMENT), "settings": own}
 
     monkeypatch.setattr(start, "survey", survey)
-    monkeypatch.setattr(start, "prepare", lambda config, emit, timeout_s: DATA)
+    monkeypatch.setattr(start, "prepare", lambda config, emit, timeout_s, child: DATA)
     monkeypatch.setattr(search, "fits", lambda path, config, **_: config.batch_size < 100)
     monkeypatch.setattr(measure, "measure", lambda prepared, *_, **__: 0)
     for module in (run, diagnose_command):

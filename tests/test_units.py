@@ -52,7 +52,8 @@ def test_size(value: float | None, text: str) -> None:
         (None, 1.0, "–"), (28.134, None, "28.1"), (28.134, 0.53, "28.1 ± 0.5"),
         (28.134, 5.3, "28 ± 5"), (28.134, 0.012, "28.134 ± 0.012"),
         (123_456.0, 40.0, "123\u202f456 ± 40"),
-        (28.134, 0.0, "28.13 ± 0.00"),
+        # half of a ten-thousandth and less is rounding
+        (28.134, 0.0, "28.1"), (0.0, 0.0, "0"), (1.0, 0.99e-4, "1.00"), (1.0, 1.01e-4, "1.0000 ± 0.0001"),
     ],
 )  # fmt: skip
 def test_digits_follow_the_interval(value: float | None, half: float | None, text: str) -> None:
@@ -68,6 +69,9 @@ def test_digits_follow_the_interval(value: float | None, half: float | None, tex
         ((1.342, 1.33, 1.354), "1.342× [1.330–1.354]"),
         ((1.03, 1.004, 1.07), "1.030× [1.004–1.070]"),
         ((1.34, None, None), "1.34× "),
+        ((1.3247, 1.3247 - 1e-9, 1.3247 + 1e-9), "1.32× "),
+        ((1.3247, 1.3246, 1.3248), "1.32× "),
+        ((1.3247, 1.3243, 1.3251), "1.325× [1.324–1.325]"),
     ],
 )
 def test_ratio_interval(interval: tuple[float, float, float], text: str) -> None:

@@ -35,7 +35,8 @@ def of_the_whole(evidence: Evidence, found: Attribution) -> str | None:
             f"somebody else's load ran beside {count} of {len(blocks)} blocks; run again when the machine is"
             " quiet"
         )
-    if found.coverage < LEAST_COVERAGE:
+    # what was seen to be in a function of the script's own is accounted for
+    if found.coverage + (1 - found.coverage) * evidence.named_share < LEAST_COVERAGE:
         other = found.seconds["other"]
         where = "with perfkit.phase(NAME)" if evidence.attached else _PARTS
         return (

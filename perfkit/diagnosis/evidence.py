@@ -138,6 +138,20 @@ class Communication:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnWork:
+    """Work of a watched script's own, in no phase of a step."""
+
+    share: float = 1.0
+    """Part of the untracked time that it was seen in."""
+    every_steps: int | None = None
+    """Steps from one time to the next, 1 where it is in each; None where that varies, or is not by steps."""
+    between_steps: bool = False
+    """It is done after steps, not between epochs."""
+    inner: str | None = None
+    """The function, with its line, that most of it is in: `burn, common.py:5`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """One measured row, its settings and its machine. What was not measured is None, never 0."""
 
@@ -160,6 +174,10 @@ class Evidence:
     lost: Mapping[str, str] = field(default_factory=dict)
     """Parts of an epoch that were not measured, with their reasons: `evaluation`, `epoch_start`, names of
     periodic work, `edges` for all of these. The row's epoch is then that of its other parts."""
+    work: Mapping[str, OwnWork] = field(default_factory=dict)
+    """Periodic work of a watched script, by its name in the epoch's parts."""
+    untracked: Mapping[str, OwnWork] = field(default_factory=dict)
+    """What was seen in the time that is in no part, the longest first, `get_batch (train.py:13)`."""
     attached: bool = False
     """Whether it is a script of somebody's own that was watched: nothing of it can be run once more."""
 
@@ -199,6 +217,11 @@ class Evidence:
             return None
         total = (waiting or 0.0) + (transfer or 0.0)
         return (transfer or 0.0) / total if total > 0 else None
+
+    @property
+    def named_share(self) -> float:
+        """Part of the untracked time that was seen to be in functions that have a name."""
+        return min(1.0, sum(one.share for one in self.untracked.values()))
 
     def share_of_epoch(self, part_s: float) -> float | None:
         """Return a part of the epoch's seconds as a share of it."""

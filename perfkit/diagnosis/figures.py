@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from perfkit import units
-from perfkit.diagnosis.evidence import Attribution
+from perfkit.diagnosis.evidence import Attribution, OwnWork
 from perfkit.stats import Interval
 
 
@@ -51,3 +51,14 @@ def listed(names: Iterable[str]) -> str:
 def workers(count: int) -> str:
     """Return `1 worker`, `2 workers`."""
     return f"{count} worker{'' if count == 1 else 's'}"
+
+
+def own(name: str) -> str:
+    """Return a name of the user's own as a sentence has it, its place outside: "`augment` (train.py:88)"."""
+    function, place, rest = name.partition(" (")
+    return f"`{function}`{place}{rest}"
+
+
+def mostly_in(work: OwnWork | None) -> str:
+    """Say which function most of some work is in; empty where that is not known."""
+    return "" if work is None or work.inner is None else f", most of it in {work.inner}"

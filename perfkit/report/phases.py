@@ -42,8 +42,8 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def title(name: str) -> str:
-    """Return what a phase is called in text."""
-    return plain(name).replace("_", " ")
+    """Return what a phase is called in text; a function with its place stays as it is."""
+    return plain(name) if name.endswith(")") else plain(name).replace("_", " ")
 
 
 def explanation(names: Iterable[str]) -> str:

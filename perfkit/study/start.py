@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from perfkit.codec import from_json, to_json
+from perfkit.engine.child import Child
 from perfkit.engine.events import Event
 from perfkit.engine.questions import prepare, survey
 from perfkit.errors import DamagedFile, UsageError
@@ -57,17 +58,20 @@ class Prepared:
         return resume_command(self.kind, self.folder.path)
 
 
-def look(device: str | None, archs: Sequence[str]) -> tuple[Machine, dict[str, Any], Declared]:
+def look(
+    device: str | None, archs: Sequence[str], child: Child
+) -> tuple[Machine, dict[str, Any], Declared]:
     """Return the machine that a study runs on, its environment, and what its workloads declare.
 
     Args:
         device: as the user wrote it, or None for the best there is.
         archs: the workloads that there may be rows of.
+        child: who is asked.
 
     Raises:
         UsageError: there is no such device or workload.
     """
-    surveyed = survey(device, archs)
+    surveyed = survey(device, archs, child)
     environment = surveyed["environment"]
     return Machine.of(surveyed["device"], environment), environment, surveyed["settings"]
 
@@ -93,15 +97,20 @@ def make_ground(
     request: StudyRequest,
     machine: Machine,
     emit: Callable[[Event], None],
+    child: Child,
 ) -> Ground:
     """Make the data where it is not there yet, and the study folder; find the largest batch if asked to.
+
+    Args:
+        child: who makes the data; it is ended then, and takes nothing from what is tried and timed.
 
     Raises:
         UsageError: the data cannot be had, a batch is more than an epoch of it, or no batch fits.
         PerfkitError: the data cannot be made.
     """
     asked, timeout_s = request.settings, request.timeout_s or LEAST_TIMEOUT_S
-    data = [prepare(base, emit, timeout_s=timeout_s) for base in layout.bases]
+    data = [prepare(base, emit, timeout_s=timeout_s, child=child) for base in layout.bases]
+    child.end()
     layout = layout.of_lengths([one.num_samples for one in data], asked.num_samples)
     folder = StudyFolder.create(kind)
     sizes = chosen(machine, layout.bases[0])

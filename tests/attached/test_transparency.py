@@ -8,12 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked_scripts import Run, forking
 
 from perfkit.engine.attach import environment
 from perfkit.records import COLLECTIVE, STEPS, StepRecord
@@ -72,7 +74,7 @@ class Runs:
         return process
 
 
-def _run(command: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=cwd,
@@ -84,19 +86,33 @@ def _run(command: list[str], env: dict[str, str], cwd: Path) -> subprocess.Compl
     )
 
 
-def both(
-    study: Path, *arguments: str, python: tuple[str, ...] = (sys.executable,), **variables: str
-) -> Runs:
-    """Run a command bare and attached, and read what the attached one left."""
+def _base() -> dict[str, str]:
     # PYTHONPATH of the tests would let children find more than those of a user
     base = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    base |= {"OMP_NUM_THREADS": "1", **variables}
+    return base | {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def forked() -> Iterator[Run]:
+    """What runs bare scripts at no cost for torch, which every attached one imports itself."""
+    with forking(_base()) as run:
+        yield run
+
+
+def both(
+    study: Path,
+    *arguments: str,
+    python: tuple[str, ...] = (sys.executable,),
+    bare: Run = _run,
+) -> Runs:
+    """Run a command bare, as is said, and attached by itself, and read what the attached one left."""
+    base = _base()
     command = [*python, *arguments]
-    bare = _run(command, base, SCRIPTS)
+    alone = bare(command, base, SCRIPTS)
     attached = _run(command, environment(study, base), SCRIPTS)
-    assert attached.returncode == bare.returncode, attached.stderr
-    assert attached.stdout == bare.stdout
-    return Runs(bare, attached, processes(study))
+    assert attached.returncode == alone.returncode, attached.stderr
+    assert attached.stdout == alone.stdout
+    return Runs(alone, attached, processes(study))
 
 
 def processes(study: Path) -> list[Process]:
@@ -110,35 +126,40 @@ def processes(study: Path) -> list[Process]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("script", "steps", "backwards", "updates"),
-    [
-        ("plain.py", 21, 21, 21),
-        ("evaluation.py", 20, 20, 20),
-        ("accumulation.py", 32, 32, 8),
-        ("gan.py", 12, 36, 24),
-        ("iterable.py", 8, 8, 8),
-        ("zipped.py", 15, 15, 15),
-        ("endless.py", 10, 10, 10),
-        ("breaks.py", 15, 15, 15),
-        ("handwritten.py", 12, 12, 12),
-    ],
-)
-def test_a_script_is_the_same_and_its_steps_are_counted(
-    tmp_path: Path, script: str, steps: int, backwards: int, updates: int
-) -> None:
+def counted(
+    study: Path, bare: Run, script: str, steps: int, backwards: int, updates: int
+) -> Process:
     """Bare and attached end with the same weights, and every backward and update is in a step."""
-    runs = both(tmp_path, script)
+    runs = both(study, script, bare=bare)
     assert "weights" in runs.bare.stdout
     assert runs.attached.stderr == runs.bare.stderr
     one = runs.one
     assert (len(one.steps), one.backwards, one.updates) == (steps, backwards, updates)
     assert one.status == {"status": "ended", "exception": None}
+    return one
 
 
-def test_what_evaluation_fetches_is_told_apart(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("script", "steps", "backwards", "updates"),
+    [
+        ("plain.py", 21, 21, 21),
+        ("accumulation.py", 32, 32, 8),
+        ("gan.py", 12, 36, 24),
+        ("endless.py", 10, 10, 10),
+        ("breaks.py", 15, 15, 15),
+        ("handwritten.py", 24, 24, 24),
+    ],
+)
+def test_a_script_is_the_same_and_its_steps_are_counted(
+    tmp_path: Path, forked: Run, script: str, steps: int, backwards: int, updates: int
+) -> None:
+    """Loops of one loader, of two models, of batches cut by hand."""
+    counted(tmp_path, forked, script, steps, backwards, updates)
+
+
+def test_what_evaluation_fetches_is_told_apart(tmp_path: Path, forked: Run) -> None:
     """No step of training holds an evaluation, and each pass says how it ended."""
-    one = both(tmp_path, "evaluation.py").one
+    one = counted(tmp_path, forked, "evaluation.py", 20, 20, 20)
     train, check = (event["loader"] for event in one.of("loader"))
     by_loader = {event["pass"]: event["loader"] for event in one.of("pass")}
     ends = {event["pass"]: event for event in one.of("pass_end")}
@@ -155,9 +176,9 @@ def test_what_evaluation_fetches_is_told_apart(tmp_path: Path) -> None:
     assert [event["where"].partition(":")[0] for event in one.of("loader")] == ["evaluation.py"] * 2
 
 
-def test_a_batch_of_two_loaders_is_one_step(tmp_path: Path) -> None:
+def test_a_batch_of_two_loaders_is_one_step(tmp_path: Path, forked: Run) -> None:
     """What a companion fetches is no step of its own, from the first step on."""
-    one = both(tmp_path, "zipped.py").one
+    one = counted(tmp_path, forked, "zipped.py", 15, 15, 15)
     by_loader = {event["pass"]: event["loader"] for event in one.of("pass")}
     assert {by_loader[record.block] for record in one.records} == {0}
     # zip asks the first loader once more than the second can give
@@ -165,9 +186,9 @@ def test_a_batch_of_two_loaders_is_one_step(tmp_path: Path) -> None:
     assert sum(end["backwards"] for end in one.of("pass_end") if end["companion"] is None) == 15
 
 
-def test_lbfgs_is_one_update_of_many_backwards(tmp_path: Path) -> None:
+def test_lbfgs_is_one_update_of_many_backwards(tmp_path: Path, forked: Run) -> None:
     """Backwards inside `step(closure)` are counted in the step, and their time is backward's."""
-    runs = both(tmp_path, "lbfgs.py")
+    runs = both(tmp_path, "lbfgs.py", bare=forked)
     one = runs.one
     calls = int(re.search(r"calls (\d+)", runs.bare.stdout)[1])  # type: ignore[index]
     assert (len(one.steps), one.backwards, one.updates) == (4, calls, 4)
@@ -176,9 +197,9 @@ def test_lbfgs_is_one_update_of_many_backwards(tmp_path: Path) -> None:
         assert 0 < parts <= record.step_s
 
 
-def test_a_stream_that_every_worker_gives_whole_is_told_of(tmp_path: Path) -> None:
+def test_a_stream_that_every_worker_gives_whole_is_told_of(tmp_path: Path, forked: Run) -> None:
     """Two workers give 30 samples each, and nothing asked which worker it was."""
-    one = both(tmp_path, "iterable.py").one
+    one = counted(tmp_path, forked, "iterable.py", 8, 8, 8)
     assert one.facts()["stream_per_worker"] == {"loader": 0, "num_workers": 2}
     assert {record.samples for record in one.records} == {-1}
     assert len(list((one.path / "ranks" / "0" / "loader").glob("*.bin"))) >= 2
@@ -233,18 +254,21 @@ def test_a_script_without_a_guard_fails_as_it_does(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("processes/*"))
 
 
-@pytest.mark.parametrize("method", ["spawn", "fork"])
-def test_each_trainer_has_a_folder(tmp_path: Path, method: str) -> None:
+def test_each_trainer_has_a_folder(tmp_path: Path) -> None:
     """Trainers that the script starts are found; their workers and the parent leave nothing."""
-    runs = both(tmp_path, "spawned.py", method)
-    assert [len(process.steps) for process in runs.processes] == [6, 6]
-    assert [process.status["status"] for process in runs.processes] == ["ended", "ended"]
-    assert len(list(tmp_path.glob("processes/*"))) == 2
+    # how they are started is not seen in their weights: both are compared to one bare run
+    bare = _run([sys.executable, "spawned.py", "fork"], _base(), SCRIPTS)
+    for method in ("fork", "spawn"):
+        study = tmp_path / method
+        runs = both(study, "spawned.py", method, bare=lambda *command: bare)
+        assert [len(process.steps) for process in runs.processes] == [6, 6]
+        assert [process.status["status"] for process in runs.processes] == ["ended", "ended"]
+        assert len(list(study.glob("processes/*"))) == 2
 
 
-def test_a_graph_stays_whole(tmp_path: Path) -> None:
+def test_a_graph_stays_whole(tmp_path: Path, forked: Run) -> None:
     """`fullgraph=True` compiles; an optimizer in the graph is not seen, and that is said."""
-    one = both(tmp_path, "compiled.py").one
+    one = both(tmp_path, "compiled.py", bare=forked).one
     assert (len(one.steps), one.backwards, one.updates) == (4, 4, 0)
     assert one.facts()["compiled_optimizer"] == 0
 
@@ -293,8 +317,7 @@ def test_a_library_that_owns_the_loop_trains_the_same(
 
 def test_a_script_is_ended_where_that_was_asked(tmp_path: Path) -> None:
     """After so many steps, by `SystemExit` from `next()`: exit code 0, and nothing after the loop runs."""
-    base = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    env = environment(tmp_path, {**base, "OMP_NUM_THREADS": "1", "PERFKIT_STOP": "steps:9"})
+    env = environment(tmp_path, {**_base(), "PERFKIT_STOP": "steps:9"})
     done = _run([sys.executable, "plain.py"], env, SCRIPTS)
     assert (done.returncode, done.stderr) == (0, "")
     assert "weights" not in done.stdout
@@ -305,8 +328,7 @@ def test_a_script_is_ended_where_that_was_asked(tmp_path: Path) -> None:
 
 def test_a_kill_loses_half_a_second_at_most(tmp_path: Path) -> None:
     """Every step that ended earlier than that before the last one is on the disk."""
-    base = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    env = environment(tmp_path, {**base, "OMP_NUM_THREADS": "1"})
+    env = environment(tmp_path, _base())
     done = _run([sys.executable, "killed.py"], env, SCRIPTS)
     assert done.returncode == -signal.SIGKILL
     ended = [int(line) for line in done.stdout.split()]

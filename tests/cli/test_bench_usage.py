@@ -25,9 +25,9 @@ def told(
     """Run perfkit up to its first error, on a machine that is only said to be there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PERFKIT_PATH", str(PLUGINS))
-    monkeypatch.setattr(start, "survey", lambda device, archs=(): MACHINE)
+    monkeypatch.setattr(start, "survey", lambda device, archs=(), child=None: MACHINE)
 
-    def forbidden(*_: Any) -> None:
+    def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("it went on to make data")
 
     monkeypatch.setattr(start, "prepare", forbidden)

@@ -6,10 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from bench_command import leave
+from bench_here import bench_here
 from bench_process import bench, rows
-
-from perfkit.study import start
 
 SHORT = ("--generations", "1", "--steps", "5", "--num-workers", "0", "--json", "out.json")
 README = Path(__file__).parents[2] / "README.md"
@@ -130,20 +128,19 @@ def test_what_is_missing_is_said(
     write("noloss.py", loss="'cross-entropy'")
     (tmp_path / "broken.py").write_text("def factory(config:\n")
     (tmp_path / "notone.py").write_text("def factory(config):\n    return 3\n")
-    monkeypatch.chdir(tmp_path)
-    machine = {"device": "cpu", "environment": {"cores_usable": 2}, "settings": {}}
-    monkeypatch.setattr(start, "survey", lambda device, archs=(): machine)
-    code = leave(monkeypatch, "--arch", arch, *SHORT)
-    said = capsys.readouterr()
-    assert (code, said.out) == (2, "")
-    assert says in said.err and "error: " in said.err and "Traceback" not in said.err
+    code, out, err = bench_here(monkeypatch, capsys, tmp_path, "--arch", arch, *SHORT)
+    assert (code, out) == (2, "")
+    assert says in err and "error: " in err and "Traceback" not in err
     assert not (tmp_path / "out.json").exists()
 
 
-def test_a_step_of_ones_own_is_measured(tmp_path: Path) -> None:
+def test_a_step_of_ones_own_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Batches of dicts, two optimizers, a lazy layer; a last sample that is refused costs only itself."""
     (tmp_path / "mine.py").write_text(OWN_STEP)
-    code, _, err = bench(tmp_path, "--arch", "mine.py:factory", "--full-epoch", *SHORT)
+    arguments = ["--arch", "mine.py:factory", "--full-epoch", *SHORT]
+    code, _, err = bench_here(monkeypatch, capsys, tmp_path, *arguments)
     assert code == 0, err
     row = rows(tmp_path / "out.json")["mine.py:factory/fp32"]
     assert row["status"] == "ok"
@@ -169,11 +166,13 @@ def hungry(path: Path, most: int) -> None:
     path.write_text(text.replace("torch.nn.Linear", "Hungry") + HUNGRY.format(most=most))
 
 
-def test_the_largest_batch_under_a_limit_is_found_and_trains(tmp_path: Path) -> None:
+def test_the_largest_batch_under_a_limit_is_found_and_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A real limit on memory, and real trials of sixteen samples, of all seventeen, and of two less."""
     hungry(tmp_path / "hungry.py", most=16)
     arguments = ["--arch", "hungry.py:factory", "--batch-size", "max", "--memory-limit", "1200MB"]
-    code, out, err = bench(tmp_path, *arguments, *SHORT)
+    code, out, err = bench_here(monkeypatch, capsys, tmp_path, *arguments, *SHORT)
     assert code == 0, err
     said = "batch 15 is 6.2% below the largest that ran a few steps, 16; 17 ran out of memory"
     assert said in " ".join(out.split())

@@ -17,7 +17,7 @@ def get_batch():
     return data[picked]
 
 
-for step in range(12):
+for step in range(24):
     batch = get_batch()
     loss = nn.functional.mse_loss(model(batch), batch)
     optimizer.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""The child that makes data, by its protocol: a configuration in, JSON lines out."""
+"""The child that makes data, by its protocol: questions in, JSON lines out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from own_settings import having
 from PIL import Image
 
 from perfkit import discovery
-from perfkit.codec import json_text, to_json
+from perfkit.codec import to_json
 from perfkit.config import RunConfig
 from perfkit.training.workloads import _files, _jpegs
 
@@ -70,21 +70,38 @@ def factory(config):
 LIMITED = """
 import resource, runpy
 resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
-runpy.run_module("perfkit.training.prepare", run_name="__main__")
+runpy.run_module("perfkit.training.answers", run_name="__main__")
 """
 
 
-def asked(
-    config: RunConfig | str, *arguments: str, plugins: Path = PLUGINS
+READS = """
+import sys
+from perfkit.training.workloads.baseline import SETTINGS, factory
+
+
+def num_samples(config):
+    return len(sys.stdin.read())
+"""
+
+
+def asked(*configs: RunConfig, plugins: Path = PLUGINS) -> list[dict[str, Any]]:
+    """What one process answers that is asked to make the data of these, one after another."""
+    return answers(*({"prepare": to_json(each)} for each in configs), plugins=plugins)
+
+
+def answers(
+    *questions: Any,
+    arguments: tuple[str, ...] = ("-m", "perfkit.training.answers"),
+    plugins: Path = PLUGINS,
 ) -> list[dict[str, Any]]:
-    """What `python -m perfkit.training.prepare` answers, line by line, without a traceback.
+    """What the child answers to questions, or lines of text, line by line, without a traceback.
 
     Less the line that says that the workload is being built, which only the engine's time limit reads.
     """
-    question = config if isinstance(config, str) else json_text(to_json(config))
+    lines = [each if isinstance(each, str) else json.dumps(each) for each in questions]
     done = subprocess.run(
-        [sys.executable, *(arguments or ("-m", "perfkit.training.prepare"))],
-        input=question,
+        [sys.executable, *arguments],
+        input="".join(line + "\n" for line in lines),
         env={**os.environ, "PERFKIT_PATH": str(plugins)},
         capture_output=True,
         text=True,
@@ -92,8 +109,8 @@ def asked(
     )
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == 0
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    return [answer for answer in answers if answer["event"] != "building"]
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    return [answer for answer in said if answer["event"] != "building"]
 
 
 @pytest.fixture
@@ -112,6 +129,7 @@ def strangers(tmp_path: Path) -> Path:
     (folder / "fails.py").write_text(FAILS)
     (folder / "counts_badly.py").write_text(COUNTS_BADLY)
     (folder / "has_its_own.py").write_text(HAS_ITS_OWN)
+    (folder / "reads.py").write_text(READS)
     return folder.parent
 
 
@@ -126,7 +144,7 @@ def test_data_is_made_and_found_again(config: RunConfig, strangers: Path) -> Non
     """Progress up to the total, then where it lies; asked again, only where. What it prints is no answer."""
     makes = replace(config, arch="makes")
     where = str(Path(config.cache_dir) / _jpegs.NAME)
-    *progress, done = asked(makes, plugins=strangers)
+    *progress, done, again = asked(makes, makes, plugins=strangers)
     assert [line["event"] for line in progress] == ["progress"] * 3
     assert [(line["done"], line["total"]) for line in progress] == [
         (64, 140),
@@ -135,52 +153,42 @@ def test_data_is_made_and_found_again(config: RunConfig, strangers: Path) -> Non
     ]
     assert {line["path"] for line in progress} == {where}
     assert (done["event"], done["path"]) == ("done", where)
-    (again,) = asked(makes, plugins=strangers)
     assert (again["event"], again["path"]) == ("done", where)
 
 
-def test_what_prepare_refuses_is_passed_on(config: RunConfig, strangers: Path) -> None:
-    """Message, hint and exit code of the error are the answer, after whatever progress there was."""
-    progress, failed = asked(replace(config, arch="refuses"), plugins=strangers)
-    assert progress["event"] == "progress"
-    assert failed == {
+def test_one_process_tells_what_goes_wrong_and_goes_on(config: RunConfig, strangers: Path) -> None:
+    """Each workload's error is the answer to its question, and the next question is answered."""
+    archs = ("refuses", "fails", "counts_badly", "convnet", "reads", "has_its_own")
+    progress, refused, failed, miscounted, unknown, read, done = asked(
+        *(replace(config, arch=arch) for arch in archs), plugins=strangers
+    )
+    assert progress["event"] == "progress", "what there was before the error"
+    assert refused == {
         "event": "failed",
         "message": "planted: no such data",
         "hint": "plant some",
         "exit_code": 2,
     }
-
-
-def test_a_prepare_that_fails_is_named(config: RunConfig, strangers: Path) -> None:
-    """Whose it is, what it raised and in which line; exit code 1, for it may not be the user's doing."""
-    (failed,) = asked(replace(config, arch="fails"), plugins=strangers)
+    # exit code 1, for it may not be the user's doing
     assert failed == {
         "event": "failed",
         "message": "workload fails: its prepare failed: ValueError: planted [bug]",
         "hint": f"it was raised in {strangers / 'workloads' / 'fails.py'}, line 3",
         "exit_code": 1,
     }
-
-
-def test_a_count_that_fails_is_named(config: RunConfig, strangers: Path) -> None:
-    """As `prepare` is, also where it leaves the process."""
-    (failed,) = asked(replace(config, arch="counts_badly"), plugins=strangers)
-    assert (failed["event"], failed["exit_code"]) == ("failed", 1)
-    assert failed["message"] == "workload counts_badly: its num_samples failed: SystemExit: planted"
-
-
-def test_a_strangers_dataset_has_its_own_length(config: RunConfig, strangers: Path) -> None:
-    """With a `prepare` or without, an epoch is as long as what the factory makes."""
-    (done,) = asked(replace(config, arch="has_its_own"), plugins=strangers)
+    # also where it leaves the process
+    assert (miscounted["event"], miscounted["exit_code"]) == ("failed", 1)
+    assert (
+        miscounted["message"]
+        == "workload counts_badly: its num_samples failed: SystemExit: planted"
+    )
+    assert (unknown["event"], unknown["exit_code"]) == ("failed", 2)
+    assert unknown["message"] == "unknown workload 'convnet'"
+    assert "convnext" in unknown["hint"]
+    # one that reads gets none of the questions
+    assert (read["event"], read["num_samples"]) == ("done", 0)
+    # with a `prepare` or without, an epoch is as long as what the factory makes
     assert done == {"event": "done", "path": None, "num_samples": 100}
-
-
-def test_an_unknown_workload(config: RunConfig) -> None:
-    """The nearest names are the hint."""
-    (failed,) = asked(replace(config, arch="convnet"))
-    assert (failed["event"], failed["exit_code"]) == ("failed", 2)
-    assert failed["message"] == "unknown workload 'convnet'"
-    assert "convnext" in failed["hint"]
 
 
 def test_a_missing_folder(config: RunConfig, tmp_path: Path) -> None:
@@ -209,26 +217,22 @@ def test_an_unreadable_image(config: RunConfig, tmp_path: Path) -> None:
 def test_no_space(config: RunConfig) -> None:
     """A limit on file sizes stands in for a full disk: exit code 2, and where else data can go."""
     # -B: the limit would cut short the bytecode of imports too
-    (failed,) = asked(config, "-B", "-c", LIMITED)
+    (failed,) = answers({"prepare": to_json(config)}, arguments=("-B", "-c", LIMITED))
     assert (failed["event"], failed["exit_code"]) == ("failed", 2)
     assert config.cache_dir in failed["message"]
     assert "PERFKIT_CACHE_DIR" in failed["hint"]
     assert not list(Path(config.cache_dir).glob("jpeg*.making*"))
 
 
-def test_a_question_that_is_no_configuration() -> None:
-    """A value of the wrong type is named by its field."""
-    (failed,) = asked('{"arch": 3}')
-    assert (failed["event"], failed["exit_code"]) == ("failed", 2)
-    assert "arch should be str" in failed["message"]
-
-
-@pytest.mark.parametrize("question", ["", "not JSON", '{"arch": "convnext"', "[]", "null"])
-def test_a_question_that_is_garbage(question: str) -> None:
-    """Nothing, half an object or no object: one answer that says so, and no traceback."""
-    (failed,) = asked(question)
-    assert (failed["event"], failed["exit_code"]) == ("failed", 2)
-    assert "JSON" in failed["message"] or "should be an object" in failed["message"]
+def test_questions_that_are_none() -> None:
+    """No JSON, no object, no question, no configuration: an answer each that says so, and no traceback."""
+    garbage = ["", "not JSON", '{"prepare": {"arch": "convnext"', "[]", "null", '{"survey": 1}']
+    garbage += ['{"prepare": []}', '{"prepare": {"arch": 3}}']
+    said = answers(*garbage)
+    assert [(each["event"], each["exit_code"]) for each in said] == [("failed", 2)] * len(garbage)
+    kinds = ["not JSON"] * 3 + ["neither survey nor prepare"] * 3
+    kinds += ["should be an object", "arch should be str"]
+    assert all(kind in each["message"] for kind, each in zip(kinds, said, strict=True))
 
 
 @pytest.mark.parametrize("arch", ["convnext", "baseline"])

@@ -5,7 +5,11 @@
     Where its figure comes from, and the source of its thresholds.
     \"\"\"
 
+    ANSWERS = ("contended", "input_bound/decode")
     def propose(evidence, judgement) -> Proposal | None: ...
+
+`ANSWERS` names the verdicts that it is meant for, a kind with all its stages or one stage of it: of remedies
+that save as much, one that answers the primary verdict comes first. Without it a remedy answers none.
 
 It answers with a Proposal where it applies to what was measured, else with None. Its `effect` says what
 it does to the pipeline; how long anything then takes is computed by `pipeline.py` alone, so that remedies

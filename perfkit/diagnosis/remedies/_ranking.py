@@ -25,8 +25,9 @@ def remedies(
 ) -> tuple[Remedy, ...]:
     """Return what is predicted to save at least 1 % of an epoch, most seconds at the low end first.
 
-    Those that change the training's result follow after the others. Where a saving has no interval its value
-    stands for the low end. There is none where nothing was concluded: what was measured there is not to be
+    Of those that save as much there, as bounds do, what answers the primary verdict comes first. Those that
+    change the training's result follow after the others. Where a saving has no interval its value stands for
+    the low end. There is none where nothing was concluded: what was measured there is not to be
     trusted.
 
     Args:
@@ -41,7 +42,7 @@ def remedies(
         for name, proposal in proposals(evidence, judgement, trials or {}).items()
         if (remedy := priced(name, evidence, proposal)) is not None
     ]
-    return tuple(sorted(found, key=rank))
+    return tuple(sorted(found, key=lambda remedy: rank(remedy, judgement)))
 
 
 def proposals(
@@ -124,12 +125,25 @@ def priced(name: str, evidence: Evidence, proposal: Proposal) -> Remedy | None:
         saves_s=predicted.saves_s,
         snippet=proposal.snippet,
         changes_training=proposal.changes_training,
+        answers=_answers(name),
     )
 
 
-def rank(remedy: Remedy) -> tuple[bool, float, float, str]:
-    """Sort key: those that change the training last, else most seconds saved at the low end first."""
+def _answers(name: str) -> tuple[str, ...]:
+    """The verdicts that a remedy's file names; of several remedies at once none."""
+    if name not in discovery.names("remedies"):
+        return ()
+    return tuple(getattr(discovery.load("remedies", name), "ANSWERS", ()))
+
+
+def rank(remedy: Remedy, judgement: Judgement) -> tuple[bool, float, bool, float, str]:
+    """Sort key: those that change the training last, else most seconds saved at the low end first.
+
+    Of as many seconds what answers the primary verdict comes first.
+    """
     saves = remedy.saves_s
     assert saves is not None
     low = saves.value if saves.low is None else saves.low
-    return remedy.changes_training, -low, -saves.value, remedy.name
+    primary = next((v for v in judgement.verdicts if v.kind == judgement.primary), None)
+    other = primary is None or not remedy.answers_to(primary)
+    return remedy.changes_training, -low, other, -saves.value, remedy.name

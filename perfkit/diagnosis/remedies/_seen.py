@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from perfkit import units, variants
-from perfkit.diagnosis import measured
-from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis import interpreter, measured
+from perfkit.diagnosis.evidence import Evidence, LoaderFacts
 from perfkit.diagnosis.predict import Effect, Pipeline
 from perfkit.document import Verdict
 from perfkit.variants import DeviceInfo
@@ -50,6 +50,43 @@ def stage(judgement: Judgement) -> str | None:
     """Return the stage in which batches are late; None where none is known."""
     found = verdict(judgement, "input_bound")
     return None if found is None else found.stage
+
+
+def held_up_s(evidence: Evidence) -> float:
+    """Return the seconds of an epoch that batches are handed over late because workers compute meanwhile."""
+    found = evidence.attribution
+    if found is None:
+        return 0.0
+    return found.steps * interpreter.held_up_s(evidence, found)
+
+
+def late_s(evidence: Evidence) -> float:
+    """Return the seconds of an epoch that cheaper production could save at most."""
+    found = evidence.attribution
+    return 0.0 if found is None else measured.removable_s(found, "waiting") + held_up_s(evidence)
+
+
+def epoch_s(evidence: Evidence) -> float:
+    """Return the seconds of an epoch; 0 where it was not attributed."""
+    return 0.0 if evidence.attribution is None else evidence.attribution.epoch_s
+
+
+def makes(now: LoaderFacts, then: LoaderFacts, evidence: Evidence) -> Effect:
+    """Batches made in other times: production by as much, and handing over that waits for computing."""
+    found = evidence.attribution
+    before, after = measured.production(now), measured.production(then)
+    blocked = after.blocked_s / before.blocked_s if before.blocked_s > 0 else 0.0
+    computed = after.cpu_s / before.cpu_s if before.cpu_s > 0 else 0.0
+    held_s = 0.0 if found is None else interpreter.held_up_s(evidence, found)
+
+    def effect(pipeline: Pipeline) -> Pipeline:
+        made = pipeline.produces(
+            blocked_s=pipeline.blocked_s * blocked, cpu_s=pipeline.cpu_s * computed
+        )
+        transfer_s = max(0.0, pipeline.transfer_s - held_s * (1 - computed))
+        return replace(made, transfer_s=transfer_s)
+
+    return effect
 
 
 def precision(evidence: Evidence) -> str:

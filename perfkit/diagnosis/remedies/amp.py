@@ -15,6 +15,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("compute_bound",)
 BY_THE_UNITS = 16.0
 """Most that products can become faster."""
 SLOWER = ("fp32", "tf32")

@@ -17,6 +17,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("compute_bound",)
 LEAST = 8
 SNIPPET = """\
 model = Network(base_channels={channels})  # was {before}

@@ -16,6 +16,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("compute_bound",)
 LIGHTER = 5.0
 """As `training/workloads/baseline.py` says."""
 SNIPPET = """\

@@ -18,6 +18,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("compute_bound", "host_bound", "sync_bound", "communication_bound")
 TIMES = 2
 KINDS = ("compute_bound", "host_bound", "sync_bound", "communication_bound", "balanced")
 """Primary verdicts that a larger batch can answer."""

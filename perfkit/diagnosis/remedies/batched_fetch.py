@@ -17,6 +17,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("input_bound/decode", "input_bound/collate")
 IN_MEMORY_S = 30e-6
 SNIPPET = """\
 class InMemory(torch.utils.data.Dataset):

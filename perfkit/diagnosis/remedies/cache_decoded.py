@@ -12,15 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from perfkit import units
-from perfkit.diagnosis import measured
 from perfkit.diagnosis.evidence import Evidence, LoaderFacts
-from perfkit.diagnosis.predict import Effect, Pipeline
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
 
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("input_bound/storage", "input_bound/decode", "contended")
 STAGES = ("storage", "decode")
 SNIPPET = """\
 class Cached(torch.utils.data.Dataset):
@@ -56,35 +55,20 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
         f" process takes {units.seconds(samples_s)} once; the training stays the same as long as random"
         " augmentation stays outside of the cache, and the variant keeps it inside: it draws once.",
         snippet=SNIPPET,
-        effect=_kept(facts),
+        effect=_seen.makes(facts, replace(facts, fetch_s=0.0, fetch_cpu_s=0.0), evidence),
         basis="bound",
         variant="cache_decoded",
     )
 
 
-def _kept(facts: LoaderFacts) -> Effect:
-    """Fetching at nothing; what collating and handing over take is left."""
-    now = measured.production(facts)
-    kept = measured.production(replace(facts, fetch_s=0.0, fetch_cpu_s=0.0))
-    blocked = kept.blocked_s / now.blocked_s if now.blocked_s > 0 else 0.0
-    computed = kept.cpu_s / now.cpu_s if now.cpu_s > 0 else 0.0
-
-    def effect(pipeline: Pipeline) -> Pipeline:
-        return pipeline.produces(
-            blocked_s=pipeline.blocked_s * blocked, cpu_s=pipeline.cpu_s * computed
-        )
-
-    return effect
-
-
 def _late(evidence: Evidence, judgement: Judgement, facts: LoaderFacts) -> str | None:
-    stage = _seen.stage(judgement)
-    if stage not in STAGES or _seen.share(evidence, "waiting") < _seen.INPUT_SHARE:
+    stage, late_s = _seen.stage(judgement), _seen.late_s(evidence)
+    if stage not in STAGES or late_s < _seen.INPUT_SHARE * _seen.epoch_s(evidence):
         return None
     doing = "reading" if stage == "storage" else "decoding"
     return (
         f"A batch takes {units.seconds(facts.fetch_s)} of {doing}, again in every epoch, and batches are"
-        f" waited for {_seen.takes(evidence, 'waiting')}."
+        f" waited for {_seen.of_epoch(evidence, late_s)}."
     )
 
 

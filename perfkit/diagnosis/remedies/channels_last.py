@@ -16,6 +16,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("compute_bound",)
 MOST = 2.0
 """Times that a convolution has become faster."""
 SNIPPET = """\

@@ -18,6 +18,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("compute_bound", "host_bound")
 MOST = 2.0
 """Times that a network has become faster."""
 SNIPPET = """\

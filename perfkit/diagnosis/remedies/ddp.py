@@ -15,6 +15,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("communication_bound", "host_bound")
 SNIPPET = """\
 # start it with: torchrun --nproc-per-node={devices} train.py
 import os

@@ -18,6 +18,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("periodic_bound/evaluation",)
 SNIPPET = """\
 eval_loader = DataLoader(eval_dataset, batch_size=4 * batch_size, num_workers=2)
 model.eval()

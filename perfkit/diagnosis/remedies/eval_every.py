@@ -16,6 +16,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("periodic_bound/evaluation",)
 SNIPPET = """\
 if epoch % 2 == 0 or epoch == epochs:
     evaluate(model, eval_loader)

@@ -15,6 +15,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("sync_bound",)
 SNIPPET = """\
 total = torch.zeros((), device=device)
 for step, (inputs, targets) in enumerate(loader, start=1):

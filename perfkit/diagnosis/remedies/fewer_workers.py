@@ -17,6 +17,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("contended", "input_bound/transfer")
 SNIPPET = (
     "loader = DataLoader(dataset, batch_size=batch_size, shuffle=True, num_workers={workers})\n"
 )
@@ -26,6 +27,9 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return fewer workers where the training is no slower for it and workers cost it something."""
     now, facts = pipeline_of(evidence), evidence.loader
     if now is None or now.workers == 0 or facts is None or facts.made_s is None:
+        return None
+    if _seen.held_up_s(evidence) > 0:
+        # handing over waits for what workers compute, which fewer of them do not compute any faster
         return None
     costs = {part: _seen.share(evidence, part) for part in ("transfer", "contention")}
     if max(costs.values()) < _seen.OTHER_SHARE:

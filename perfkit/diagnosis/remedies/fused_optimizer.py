@@ -14,6 +14,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("compute_bound", "host_bound")
 SNIPPET = """\
 optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, fused=True)
 """

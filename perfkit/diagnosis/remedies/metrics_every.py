@@ -15,6 +15,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("periodic_bound/metrics",)
 TASK = "metrics"
 SNIPPET = """\
 if epoch % {every} == 0:

@@ -19,6 +19,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("input_bound",)
 MOST = 64
 """Workers; nobody needs more on one machine."""
 WITHIN = 0.01

@@ -15,6 +15,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("input_bound/transfer",)
 SNIPPET = """\
 def collate(samples):
     boxes = [sample["boxes"] for sample in samples]
@@ -30,7 +31,7 @@ loader = DataLoader(dataset, batch_size=batch_size, num_workers=2, collate_fn=co
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return it where taking over batches that were ready takes time."""
-    if evidence.config.num_workers == 0:
+    if evidence.config.num_workers == 0 or _seen.held_up_s(evidence) > 0:
         return None
     if _seen.share(evidence, "transfer") < _seen.INPUT_SHARE:
         return None

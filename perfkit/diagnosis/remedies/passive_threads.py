@@ -7,15 +7,18 @@ sleeping ones.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.predict import Pipeline
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
 
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("contended",)
 SNIPPET = """\
 import os
 
@@ -39,6 +42,12 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
         risk="Where nobody else wants the cores, waking threads up makes a step slightly slower;"
         " the training stays the same.",
         snippet=SNIPPET,
-        effect=_seen.costs_nothing("contention_s"),
+        effect=_sleeping,
         basis="bound",
     )
+
+
+def _sleeping(pipeline: Pipeline) -> Pipeline:
+    """At best nobody contends, and of the cores that threads hold only one is needed all the time."""
+    needed = min(pipeline.trainer_cores, 1.0)
+    return replace(pipeline, contention_s=0.0, trainer_cores=needed)

@@ -19,6 +19,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("startup_bound",)
 SNIPPET = """\
 loader = DataLoader(
     dataset,

@@ -19,6 +19,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("input_bound",)
 MOST = 32
 """Batches per worker; more of them is memory that nobody plans for."""
 SNIPPET = """\

@@ -14,6 +14,7 @@ from perfkit.diagnosis.remedies._contract import Proposal
 if TYPE_CHECKING:
     from perfkit.diagnosis.judge import Judgement
 
+ANSWERS = ("contended",)
 TIMES = 1.5
 """Workers that use this much more CPU than is accounted for have threads of their own."""
 SNIPPET = """\

@@ -2,18 +2,21 @@
 
 Why it matters: every other part of the training stands still for it, and a faster model only waits
 longer. What to try: where batches were not ready, more loader workers while there are cores for them, else
-less work per sample; where they were ready, fewer and larger tensors to hand over; where samples come from
-memory, whole batches at once.
+less work per sample; where they were ready, fewer and larger tensors to hand over, or less computing in
+workers whose interpreter hands them over late; where samples come from memory, whole batches at once.
 Source: the thresholds are those of the TensorFlow input-pipeline analyzer (XProf): 5 % moderate, 20 % high.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from perfkit import units
-from perfkit.diagnosis import figures, witnesses
+from perfkit.diagnosis import figures, interpreter, witnesses
 from perfkit.diagnosis.attribution import attributed, per_step_s
 from perfkit.diagnosis.evidence import Attribution, Evidence, severity
 from perfkit.document import Finding
+from perfkit.stats import Interval
 
 MODERATE_SHARE = 0.05
 HIGH_SHARE = 0.20
@@ -56,7 +59,7 @@ def check(evidence: Evidence) -> Finding | None:
         try_next=_advice(evidence, found, stage),
         stage=stage,
         flags=_flags(evidence, found, stage),
-        removable_s=figures.together(found, parts),
+        removable_s=figures.together(_without_handing_over(evidence, found), parts),
         evidence=tuple(_witnesses(evidence, found, stage, parts)),
     )
 
@@ -64,13 +67,32 @@ def check(evidence: Evidence) -> Finding | None:
 def _parts(evidence: Evidence, found: Attribution, stage: str | None) -> list[str]:
     """What goes with the cause: batches that are made in time still have to be handed over."""
     facts = evidence.loader
-    parts = ["waiting"] if stage not in (None, "transfer") else ["waiting", "transfer"]
+    late = stage in (None, "transfer") or _is_held_up(evidence, found)
+    parts = ["waiting", "transfer"] if late else ["waiting"]
     computes = stage in COMPUTING
     if stage == "transfer" and facts is not None and facts.serialise_cpu_s is not None:
         computes = facts.serialise_cpu_s > (facts.fetch_cpu_s or 0.0) + (facts.collate_cpu_s or 0.0)
     if computes and figures.is_sure(found.removable_s.get("contention")):
         parts.append("contention")
     return parts
+
+
+def _without_handing_over(evidence: Evidence, found: Attribution) -> Attribution:
+    """Where workers compute while they hand over: what handing over takes beside workers at rest stays."""
+    transfer = found.removable_s.get("transfer")
+    if transfer is None or not _is_held_up(evidence, found):
+        return found
+    hand_s = per_step_s(evidence, found, found.seconds["transfer"])
+    late = interpreter.held_up_s(evidence, found) / hand_s
+    low, high = (None if end is None else end * late for end in (transfer.low, transfer.high))
+    less = Interval(transfer.value * late, low, high)
+    return replace(found, removable_s={**found.removable_s, "transfer": less})
+
+
+def _is_held_up(evidence: Evidence, found: Attribution) -> bool:
+    """Whether getting batches is mostly handing them over, and that waits for workers that compute."""
+    handed = _handing_over(evidence, found) is not None
+    return handed and interpreter.held_up_s(evidence, found) > 0
 
 
 def _wait_s(found: Attribution) -> float:
@@ -83,6 +105,8 @@ def _stage(evidence: Evidence, found: Attribution) -> str | None:
     Of fetching, what the fetching thread did not compute it was blocked: by storage, or, where all cores
     are taken, by waiting for one.
     """
+    if _is_held_up(evidence, found):
+        return interpreter.computing_stage(evidence)
     if _handing_over(evidence, found) is not None:
         return "transfer"
     facts = evidence.loader
@@ -110,9 +134,14 @@ def _pinning_s(evidence: Evidence, found: Attribution) -> float:
 
 
 def _flags(evidence: Evidence, found: Attribution, stage: str | None) -> tuple[str, ...]:
-    """`too_few_workers`: those there are have no rest, and more could do more; `stalls`: few long waits."""
+    """`too_few_workers`: those there are have no rest, and more could do more; `stalls`: few long waits.
+
+    `busy_interpreter`: batches were ready, and workers that compute hand them over late.
+    """
     flags = []
-    if stage not in (None, "transfer") and _has_no_rest(evidence, found):
+    if _is_held_up(evidence, found):
+        flags.append("busy_interpreter")
+    elif stage not in (None, "transfer") and _has_no_rest(evidence, found):
         free = witnesses.free_cores(evidence)
         if stage == "storage" or (free is not None and evidence.config.num_workers < free):
             flags.append("too_few_workers")
@@ -148,9 +177,16 @@ def _witnesses(
         )
     elif _handing_over(evidence, found) is not None:
         ready = "" if steps is None else f" at {units.share(1 - steps)} of the steps"
+        late = ""
+        if _is_held_up(evidence, found):
+            doing = "collating" if stage == "collate" else "decoding"
+            late = (
+                f", {units.seconds(interpreter.held_up_s(evidence, found))} of it waiting for the worker's"
+                f" interpreter, which is busy {doing}"
+            )
         told.append(
             f"The next batch was ready{ready}, and taking it over took {units.seconds(hand_s)} of a mean"
-            " step."
+            f" step{late}."
         )
     elif steps is None:
         told.append(f"The training waited {units.seconds(wait_s)} of a mean step for its batch.")
@@ -199,6 +235,11 @@ def _handing_over(evidence: Evidence, found: Attribution) -> float | None:
 
 
 def _advice(evidence: Evidence, found: Attribution, stage: str | None) -> str:
+    if _is_held_up(evidence, found):
+        return (
+            "Batches were ready, and workers hand them over late because they compute in Python meanwhile."
+            " Make a sample cheaper: decode beforehand, keep decoded samples, work on whole arrays."
+        )
     if _handing_over(evidence, found) is not None:
         return (
             "More workers will not help: batches were ready, and taking them over from a worker costs"

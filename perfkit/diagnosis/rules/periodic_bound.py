@@ -17,6 +17,11 @@ MODERATE_SHARE = 0.03
 HIGH_SHARE = 0.15
 STEP_PARTS = tuple(name for name in OWN_PARTS if name != "evaluation")
 """Parts of an epoch that are training or its start; every other part is periodic work."""
+OURS = (
+    "evaluation", "checkpoint", "metrics", "visualisation", "periodic", "work between steps",
+    "work between epochs",
+)  # fmt: skip
+"""Words for periodic work; every other name of it is the user's own."""
 
 
 def check(evidence: Evidence) -> Finding | None:
@@ -59,7 +64,9 @@ def _of_one(name: str, seconds: float, evidence: Evidence) -> str:
             f"One run of {name} takes {units.seconds(seconds * every)}, every {every} epochs:"
             f" {units.seconds(seconds)} of an average one."
         )
-    return f"{name[:1].upper() + name[1:]} takes {units.seconds(seconds)} of an average epoch."
+    what = name[:1].upper() + name[1:] if name in OURS else figures.own(name)
+    inner = figures.mostly_in(evidence.work.get(name))
+    return f"{what} takes {units.seconds(seconds)} of an average epoch{inner}."
 
 
 def _advice(largest: str, evidence: Evidence) -> str:
@@ -68,4 +75,4 @@ def _advice(largest: str, evidence: Evidence) -> str:
         return f"Add a row with {largest} half as often: --variant {setting}={2 * every}"
     if largest == "evaluation":
         return "Evaluate every few epochs, or on fewer samples."
-    return f"Do {largest} less often."
+    return f"Do {largest if largest in OURS else figures.own(largest)} less often."

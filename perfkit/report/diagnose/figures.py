@@ -53,9 +53,12 @@ def seconds(interval: Interval, unit: units.Unit) -> str:
 def span(interval: Interval, unit: units.Unit) -> str:
     """Format seconds with the ends of their interval, which need not lie symmetrically."""
     scale, name = unit
-    if interval.low is None or interval.high is None:
+    half = interval.half_width
+    if interval.low is None or interval.high is None or half is None:
         return f"{units.significant(interval.value / scale)} {name}"
-    decimals = units.error_decimals((interval.high - interval.low) / 2 / scale)
+    if units.is_negligible(interval.value, half):
+        return f"{units.significant(interval.value / scale)} {name}"
+    decimals = units.error_decimals(half / scale)
     low, value, high = (
         f"{one / scale:.{decimals}f}" for one in (interval.low, interval.value, interval.high)
     )

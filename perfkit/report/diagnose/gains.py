@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from perfkit import units
-from perfkit.document import Basis, Document, Remedy
+from perfkit.document import Basis, Diagnosis, Document, Remedy
 from perfkit.report.columns import plain
 from perfkit.report.diagnose import figures
-from perfkit.report.diagnose.kinds import title
+from perfkit.report.diagnose.kinds import primary_of, title
 from perfkit.stats import Interval
 
 BASES: dict[Basis, str] = {
@@ -44,16 +44,24 @@ def ordered(remedies: Sequence[Remedy]) -> tuple[list[Remedy], list[Remedy]]:
     return kept, [one for one in remedies if one.changes_training]
 
 
-def best(remedies: Sequence[Remedy]) -> Remedy | None:
-    """Return the remedy to try first: one that leaves the training as it is, if there is any.
+def to_try(diagnosis: Diagnosis) -> list[Remedy]:
+    """Return the remedies in the order in which to try them, without those shown to gain nothing.
 
-    Of those that have run it is the one that gained most, and none that was shown to gain nothing.
+    First what answers the primary verdict, then what leaves the training as it is. Of those that have run it
+    is the one that gained most, before all others.
     """
-    kept, changing = ordered([one for one in remedies if not _useless(one)])
-    run = [one for one in kept if one.measured_speedup is not None]
-    if run:
-        return max(run, key=lambda one: _ends(one.measured_speedup)[0])
-    return next(iter([*kept, *changing]), None)
+    kept, changing = ordered([one for one in diagnosis.remedies if not _useless(one)])
+    primary = primary_of(diagnosis)
+    answers = [] if primary is None else [r for r in (*kept, *changing) if r.answers_to(primary)]
+    run = sorted(
+        (one for one in kept if one.measured_speedup is not None),
+        key=lambda one: -_ends(one.measured_speedup)[0],
+    )
+    found: list[Remedy] = []
+    for one in (*run, *answers, *kept, *changing):
+        if one not in found:
+            found.append(one)
+    return found
 
 
 def name_of(remedy: Remedy) -> str:

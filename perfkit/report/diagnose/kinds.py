@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perfkit.document import Diagnosis, Document, Verdict
 from perfkit.report.columns import plain
@@ -73,6 +73,7 @@ MEANINGS: Mapping[str, str] = {
     "other": "what nothing here accounts for",
 }
 _BUILT_IN = re.compile(r"(convnext|baseline)$|timm:")
+_SEEN = "Work beside loading, computing and updating"
 _FLAGS = {"too_few_workers": "too few workers"}
 
 
@@ -105,6 +106,8 @@ def primary_of(diagnosis: Diagnosis) -> Verdict | None:
 
 def kind_of(verdict: Verdict) -> Kind:
     """Return a verdict's kind in words."""
+    if verdict.kind == "untracked" and verdict.stage:
+        return replace(KINDS["untracked"], subject=_SEEN)
     unknown = title(verdict.kind)
     return KINDS.get(verdict.kind, Kind(subject=unknown[:1].upper() + unknown[1:], each_step=False))
 
@@ -125,7 +128,11 @@ def stage_of(verdict: Verdict, document: Document) -> str:
         return _of_input(stage, document)
     if re.search(r":\d+$", stage):
         return f"it is {stage}"
-    if verdict.kind in ("periodic_bound", "startup_bound"):
+    if verdict.kind == "periodic_bound":
+        return f"most of it is {stage}"
+    if verdict.kind == "untracked":
+        return f"most of it is in {stage}"
+    if verdict.kind == "startup_bound":
         return f"most of it is {title(stage)}"
     # how a device computes is no place
     return title(stage) if verdict.kind == "compute_bound" else f"{title(stage)} is the stage"

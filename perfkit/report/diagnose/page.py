@@ -10,7 +10,7 @@ from perfkit.document import Diagnosis, Document, Remedy
 from perfkit.report.columns import plain
 from perfkit.report.diagnose import figures, gains, sentences
 from perfkit.report.diagnose.facts import facts
-from perfkit.report.diagnose.kinds import MEANINGS, marks, named, primary_of, title
+from perfkit.report.diagnose.kinds import MEANINGS, marks, named, primary_of
 from perfkit.report.diagnose.tree import Branch, tree
 from perfkit.report.escaping import block, code, table, text
 
@@ -68,7 +68,7 @@ def _epoch(document: Document, diagnosis: Diagnosis) -> list[str]:
     mark = "" if primary is None else f" ◄ {code(primary.kind)}"
     rows = [
         (
-            f"{_indent(branch)}{text(title(branch.name))}{mark if branch.decided else ''}",
+            f"{_indent(branch)}{text(branch.words)}{mark if branch.decided else ''}",
             text(figures.fixed(branch.seconds, total_s, scale)),
             text(figures.part_of_epoch(branch.seconds, total_s).removesuffix(" %")),
             text(_meaning(branch)),

@@ -15,7 +15,7 @@ from perfkit.report.columns import plain
 from perfkit.report.diagnose import figures, gains, sentences
 from perfkit.report.diagnose.facts import facts
 from perfkit.report.diagnose.gains import Gain
-from perfkit.report.diagnose.kinds import marks, named, primary_of, title
+from perfkit.report.diagnose.kinds import marks, named, primary_of
 from perfkit.report.diagnose.tree import Branch, tree
 from perfkit.report.remarks import notes, remarks
 from perfkit.report.sentences import meaning
@@ -65,7 +65,7 @@ def _tree(document: Document, width: int) -> list[RenderableType]:
     scale, unit = figures.epoch_unit(document)
     cells = [
         (
-            f"{branch.lead}{title(branch.name)}" if branch.depth else "The epoch",
+            f"{branch.lead}{branch.words}" if branch.depth else "The epoch",
             _seconds(branch.seconds, total_s, scale, unit),
             figures.part_of_epoch(branch.seconds, total_s) if branch.depth else "",
         )

@@ -188,8 +188,8 @@ def _to_conclude(because: str, document: Document) -> list[str]:
 
 
 def _to_try(diagnosis: Diagnosis, document: Document, *, concluded: bool) -> list[str]:
-    """The best remedy with the command that tries it; where there is none, what would find one."""
-    first = gains.best(diagnosis.remedies)
+    """The remedy to try first, with its command; where there is none, what would find one."""
+    first = next(iter(gains.to_try(diagnosis)), None)
     if first is not None:
         told = gains.sentence(first, figures.epoch_unit(document))
         if first.changes_training:

@@ -19,8 +19,7 @@ def lines(document: Document) -> list[str]:
     found = [headline(document)]
     if diagnosis.inconclusive_because:
         found.append(f"  {plain(diagnosis.inconclusive_because)}")
-    kept, changing = gains.ordered(diagnosis.remedies)
     unit = figures.epoch_unit(document)
-    for remedy in [*kept, *changing][:TOP]:
+    for remedy in gains.to_try(diagnosis)[:TOP]:
         found += [f"  try {gains.sentence(remedy, unit)}", f"    {plain(remedy.why)}"]
     return found

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from perfkit.document import Document, Verdict
-from perfkit.report.diagnose.kinds import BETWEEN, RESIDUAL, STEP_PARTS, kind_of, primary_of
+from perfkit.report.columns import plain
+from perfkit.report.diagnose.kinds import (
+    BETWEEN,
+    RESIDUAL,
+    STEP_PARTS,
+    kind_of,
+    primary_of,
+    title,
+)
 
 _NOT_MISSED = ("not_applicable", "not_asked", "not_supported")
 """Reasons for which a part has no line: there is nothing of it here."""
@@ -34,6 +42,12 @@ class Branch:
     """The branches to its left, drawn."""
     decided: bool = False
     """The primary verdict was read from it."""
+
+    @property
+    def words(self) -> str:
+        """What it is called: a task of the user's own as it is, for an underscore belongs to its name."""
+        of_ours = self.depth < 2 or self.name in STEP_PARTS
+        return title(self.name) if of_ours else plain(self.name)
 
 
 def tree(document: Document) -> list[Branch]:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from perfkit.document import Remedy
 from perfkit.study.attached.passes import Place
 from perfkit.study.attached.result import AttachedRun
-from perfkit.study.attached.work import seen_functions
+from perfkit.study.attached.seen import most_seen, seen_functions
 
 OF_THE_LOADER = (
     "num_workers", "fewer_workers", "prefetch_factor", "persistent_workers", "pin_memory", "pack_tensors",
-    "worker_threads", "batched_fetch", "cache_decoded", "batch_size",
+    "worker_threads", "batched_fetch", "cache_decoded", "vectorised_collate", "batch_size",
 )  # fmt: skip
 """Remedies that change the loader which the training goes over, or its dataset."""
 _KEYWORDS = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")
@@ -60,6 +60,7 @@ def _slow_settings(run: AttachedRun) -> list[Remedy]:
             why=str(facts[code].get("text")),
             risk=risk,
             snippet=f"{line}\n",
+            answers=("compute_bound",),
         )
         for code, (line, risk) in SLOW_SETTINGS.items()
         if code in facts
@@ -72,8 +73,10 @@ def _at_its_line(remedy: Remedy, run: AttachedRun) -> Remedy:
     if remedy.name in OF_EVALUATION:
         return _of_evaluation(remedy, run)
     if remedy.name == "periodic_every":
-        seen = next(iter(seen_functions(run.recorded)), None)
-        return remedy if seen is None else _with_comment(remedy, seen)
+        seen = most_seen(seen_functions(run.recorded))
+        return remedy if seen is None else _with_comment(remedy, seen.name)
+    if remedy.name == "batches_ahead":
+        return _with_comment(remedy, next(iter(run.evidence.untracked)))
     return remedy
 
 

@@ -11,19 +11,28 @@ The first step of each pass counts as a step, and what it takes longer than othe
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import fmean
 
+from perfkit.diagnosis.evidence import OwnWork
 from perfkit.records import StepRecord
 from perfkit.study.attached import intervals
 from perfkit.study.attached.between import Between
 from perfkit.study.attached.intervals import Intervals, end_of
-from perfkit.study.attached.passes import Pass, Passes, Place
+from perfkit.study.attached.passes import NO_LOADER, Pass, Passes, Place
 from perfkit.study.attached.read import Recorded
-from perfkit.study.attached.work import BETWEEN_STEPS, named, outside_s, shorter, without_peaks
+from perfkit.study.attached.work import (
+    BETWEEN_STEPS,
+    every_steps,
+    named,
+    outside_s,
+    shorter,
+    without_peaks,
+)
 
 LEAST_STEPS = 20
 """Fewer steps of later epochs are too few to stand for an epoch: those of the first are taken along."""
@@ -54,6 +63,10 @@ class Loop:
     evaluation_s: float = 0.0
     work_s: Mapping[str, float] = field(default_factory=dict)
     """What is done besides, by name: `checkpoint`, work between steps and between epochs."""
+    work: Mapping[str, OwnWork] = field(default_factory=dict)
+    """What is known of it, by the same names."""
+    untracked: Mapping[str, OwnWork] = field(default_factory=dict)
+    """What was seen in the time of the steps that is in no phase."""
     startup_s: Mapping[str, float] = field(default_factory=dict)
     """What the run pays once."""
 
@@ -85,7 +98,9 @@ def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
     work_s = between.per_epoch(per_epoch)
     evaluation_s = work_s.pop("evaluation", 0.0)
     work_s[BETWEEN_STEPS] = work_s.get(BETWEEN_STEPS, 0.0) + apart_s * per_epoch
-    steady, work_s = named(recorded, steady, work_s, per_epoch, len(steps))
+    every = every_steps(_apart(steps, saving, evaluating))
+    told = named(recorded, steady, work_s, per_epoch, len(steps), every)
+    steady = told.steps
     return Loop(
         passes=passes,
         main=passes.place(main),
@@ -98,7 +113,9 @@ def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
         steps_per_epoch=per_epoch,
         start_s=between.start_s(fmean(s.step_s for s in steady), {s.start_ns for s in steady}),
         evaluation_s=evaluation_s,
-        work_s={name: seconds for name, seconds in work_s.items() if seconds > 0},
+        work_s={name: seconds for name, seconds in told.work_s.items() if seconds > 0},
+        work=told.work,
+        untracked=told.untracked,
         startup_s=_startup_s(epochs, passes.place(main)),
     )
 
@@ -154,6 +171,10 @@ def _steady(
             if len(chosen) >= LEAST_STEPS and 2 * len(chosen) >= len(late):
                 return chosen, True
     rest = [step for step in steps if step.start_ns not in firsts]
+    # without a loader forwards are seen only once that is known
+    seen = [s for s in rest if s.block != NO_LOADER or not math.isnan(s.forward_s)]
+    if len(seen) >= max(LEAST_STEPS, len(steps) // 2):
+        return seen, False
     if len(rest) >= len(steps) // 2 and rest:
         return rest, False
     return list(steps[1:] or steps), False

@@ -94,7 +94,10 @@ def attached_run(
     row = _completed(row, recorded, loop, process, peak_rss_bytes)
     if elsewhere:
         row = replace(row, unavailable={**row.unavailable, "exposed_wait_s": "other_thread"})
-    evidence = replace(evidence_of(row, planned, process, recorded.environment), attached=True)
+    evidence = evidence_of(row, planned, process, recorded.environment)
+    # what waits for another thread's batches is told by its own words
+    seen = {} if elsewhere else loop.untracked
+    evidence = replace(evidence, attached=True, work=loop.work, untracked=seen)
     return AttachedRun(
         recorded=recorded, loop=loop, planned=planned, result=result, evidence=evidence
     )

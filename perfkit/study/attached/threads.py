@@ -13,7 +13,8 @@ from perfkit.engine.results import ProcessResult
 from perfkit.study.attached.loop import Loop
 from perfkit.study.attached.passes import NO_LOADER, Place
 from perfkit.study.attached.read import Recorded
-from perfkit.study.attached.work import LEAST_SHARE, seen_functions
+from perfkit.study.attached.seen import seen_functions
+from perfkit.study.attached.work import LEAST_SHARE
 
 _WAITS = ("data_wait", "waiting", "transfer")
 
@@ -47,6 +48,6 @@ def words(places: Sequence[Place], recorded: Recorded, loop: Loop) -> str:
         " training waits for its batches is not known"
     )
     seen = seen_functions(recorded)
-    if sum(seen.values()) >= LEAST_SHARE * sum(step.step_s for step in loop.steps):
-        text += f"; it was seen to wait in {next(iter(seen))}"
+    if sum(one.seconds for one in seen) >= LEAST_SHARE * sum(step.step_s for step in loop.steps):
+        text += f"; it was seen to wait in {seen[0].name}"
     return f"{text}; for batch in perfkit.watch(iter(queue.get, None)): times that"

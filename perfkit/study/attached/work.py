@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 
+from perfkit.diagnosis.evidence import OwnWork
 from perfkit.records import StepRecord
 from perfkit.stats import median
 from perfkit.study.attached.passes import NO_LOADER
 from perfkit.study.attached.read import Recorded
+from perfkit.study.attached.seen import Seen, most_seen, period, seen_functions
 
 BETWEEN_STEPS, BETWEEN_EPOCHS = "work between steps", "work between epochs"
 OURS = ("evaluation", "checkpoint", "metrics", "visualisation", BETWEEN_STEPS, BETWEEN_EPOCHS)
@@ -21,8 +24,6 @@ MOST_PEAKS = 0.25
 """In more of the steps than this it is what a step takes, and no peak."""
 LEAST_SHARE = 0.10
 """What is in no phase of a step is looked at from this part of it on: from there on the sampler looks."""
-MOSTLY = 0.5
-"""A function that was seen in this part of the untracked time names it."""
 
 
 def outside_s(step: StepRecord) -> float:
@@ -37,17 +38,48 @@ def without_peaks(steps: Sequence[StepRecord]) -> tuple[list[StepRecord], float]
     Returns:
         The steps, and the mean seconds of a step that were taken out.
     """
+    usual_s, left, taken_s = median([outside_s(step) for step in steps]), list(steps), 0.0
+    for place in peaks(steps):
+        more_s = outside_s(steps[place]) - usual_s
+        left[place] = shorter(steps[place], more_s)
+        taken_s += more_s
+    return left, taken_s / len(steps)
+
+
+def peaks(steps: Sequence[StepRecord]) -> list[int]:
+    """Return the places of the steps in which something is done that is done in few of them."""
     others = [outside_s(step) for step in steps]
-    usual_s = median(others)
-    peak_s = PEAK * usual_s + LEAST_PEAK_S
-    peaks = [other_s for other_s in others if other_s > peak_s]
-    if not peaks or len(peaks) > MOST_PEAKS * len(steps):
-        return list(steps), 0.0
-    left = [
-        shorter(step, other_s - usual_s) if other_s > peak_s else step
-        for step, other_s in zip(steps, others, strict=True)
-    ]
-    return left, sum(other_s - usual_s for other_s in peaks) / len(steps)
+    peak_s = PEAK * median(others) + LEAST_PEAK_S
+    found = [place for place, other_s in enumerate(others) if other_s > peak_s]
+    return found if len(found) <= MOST_PEAKS * len(steps) else []
+
+
+def every_steps(steps: Sequence[StepRecord]) -> int | None:
+    """Return how many steps lie from one time to the next that something is done in few of them.
+
+    What is much shorter than what most of the time is in is not the same work. None where it varies.
+    """
+    places = peaks(steps)
+    spent_s = {place: outside_s(steps[place]) for place in places}
+    left_s, usual_s = sum(spent_s.values()) / 2, 0.0
+    for usual_s in sorted(spent_s.values(), reverse=True):
+        left_s -= usual_s
+        if left_s <= 0:
+            break
+    return period([place for place in places if spent_s[place] >= usual_s / 2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """Steps, and the work beside them, with what is known of that work."""
+
+    steps: list[StepRecord]
+    work_s: dict[str, float]
+    """Seconds of an epoch by name."""
+    work: dict[str, OwnWork]
+    """What is known of it, by the same names."""
+    untracked: dict[str, OwnWork]
+    """What was seen in the time that stays in the steps, and in no phase of them."""
 
 
 def named(
@@ -56,36 +88,53 @@ def named(
     work_s: Mapping[str, float],
     steps_per_epoch: int,
     all_steps: int,
-) -> tuple[list[StepRecord], dict[str, float]]:
+    every: int | None,
+) -> Named:
     """Name untracked parts: by the script's own phases, and the largest one by the function seen in it.
 
     Where that part is in every step it is taken out of the steps: it is known then, and no longer untracked.
-    Without samples of the stack it stays where it is.
+    Without samples of the stack it stays where it is; so it does without a loader, for there it may be the
+    making of batches.
 
     Args:
         all_steps: how many steps were seen in all.
+        every: steps from one time to the next that work is done between steps; None where it varies.
     """
     found = dict(work_s)
     for name, seconds in own_phases(recorded).items():
         steps, found = _own_phase(name, seconds / all_steps, steps, found, steps_per_epoch)
-    # of steps without a loader only waiting for other threads was seen, not all that is in no phase
-    seen = {} if steps[0].block == NO_LOADER else seen_functions(recorded)
+    work = {BETWEEN_STEPS: OwnWork(every_steps=every, between_steps=True)}
+    bare = steps[0].block == NO_LOADER
+    # where no forward was seen either, the sampler looked at waiting for other threads alone
+    seen = [] if bare and math.isnan(steps[-1].forward_s) else seen_functions(recorded)
     if not seen:
-        return steps, found
+        return Named(steps=steps, work_s=found, work=work, untracked={})
     mean_s, each_s = fmean(s.step_s for s in steps), fmean(map(outside_s, steps))
     untracked_s = {name: found.get(name, 0.0) for name in (BETWEEN_STEPS, BETWEEN_EPOCHS)}
     inside_s = each_s * steps_per_epoch if each_s >= LEAST_SHARE * mean_s else 0.0
     largest = max(untracked_s, key=lambda name: untracked_s[name])
     if inside_s > untracked_s[largest]:
+        if bare:
+            return Named(steps=steps, work_s=found, work=work, untracked=_untracked(seen))
         steps = [shorter(step, outside_s(step)) for step in steps]
         largest = BETWEEN_STEPS
         found[largest] = found.get(largest, 0.0) + inside_s
-    if found.get(largest, 0.0) <= 0:
-        return steps, found
-    (name, seconds), *_ = seen.items()
-    if seconds >= MOSTLY * sum(seen.values()):
-        found[name] = found.pop(largest)
-    return steps, found
+        work[largest] = replace(work[largest], every_steps=1)
+    top = most_seen(seen)
+    if top is not None and found.get(largest, 0.0) > 0:
+        found[top.name] = found.pop(largest)
+        work[top.name] = replace(work.pop(largest, OwnWork()), inner=top.inner)
+    return Named(steps=steps, work_s=found, work=work, untracked={})
+
+
+def _untracked(seen: Sequence[Seen]) -> dict[str, OwnWork]:
+    """The functions that a tenth of the time or more was seen in."""
+    whole_s = sum(one.seconds for one in seen)
+    return {
+        one.name: OwnWork(share=one.seconds / whole_s, inner=one.inner)
+        for one in seen
+        if one.seconds >= LEAST_SHARE * whole_s
+    }
 
 
 def own_phases(recorded: Recorded) -> dict[str, float]:
@@ -125,22 +174,6 @@ def _own_phase(
         left_s -= inside_s * steps_per_epoch
     found[name] = found.get(name, 0.0) + each_s * steps_per_epoch - left_s
     return steps, found
-
-
-def seen_functions(recorded: Recorded) -> dict[str, float]:
-    """Return the seconds of untracked time by function, `augment (train.py:88)`, the longest first."""
-    lines: dict[tuple[str, str], dict[str, float]] = {}
-    for one in recorded.told("stack"):
-        function, where, seconds = one.get("function"), one.get("where"), one.get("seconds")
-        if function and where and isinstance(seconds, (int, float)):
-            of = str(function), str(where).rpartition(":")[0]
-            # told again whenever it has grown
-            lines.setdefault(of, {})[str(where)] = float(seconds)
-    ordered = sorted(lines.items(), key=lambda item: -sum(item[1].values()))
-    return {
-        f"{function} ({max(told, key=lambda where: told[where])})": sum(told.values())
-        for (function, _), told in ordered
-    }
 
 
 def shorter(step: StepRecord, seconds: float) -> StepRecord:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from perfkit import discovery
+from perfkit.engine.child import Child
 from perfkit.engine.events import Event
 from perfkit.runfolder import StudyFolder
 from perfkit.study import start
@@ -36,10 +37,11 @@ def begin(request: BenchRequest, emit: Callable[[Event], None]) -> Prepared:
     for arch in request.archs:
         discovery.check_workload(arch)
     archs = request.archs or BUILT_IN
-    machine, environment, declared = start.look(request.settings.device, archs)
-    # before any data is made, so that a variant that is not there is told at once
-    task = request.on(machine, declared)
-    ground = start.make_ground(KIND, task.layout, request, machine, emit)
+    with Child() as child:
+        machine, environment, declared = start.look(request.settings.device, archs, child)
+        # before any data is made, so that a variant that is not there is told at once
+        task = request.on(machine, declared)
+        ground = start.make_ground(KIND, task.layout, request, machine, emit, child)
     rows = ground.layout.rows
     plan = BenchPlan(
         rows=rows,

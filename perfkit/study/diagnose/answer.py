@@ -84,7 +84,7 @@ class DiagnoseAnswer:
             proposed = proposals(evidence, judged, tried)
             together = combination(evidence, verification.together, proposed)
             if together is not None:
-                advised = tuple(sorted((*advised, together), key=rank))
+                advised = tuple(sorted((*advised, together), key=lambda one: rank(one, judged)))
             advised = beside(advised, measured(verification, verified))
             rows = (*rows, *verified)
             told["verified"] = {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from perfkit import discovery
+from perfkit.engine.child import Child
 from perfkit.engine.events import Event
 from perfkit.runfolder import StudyFolder
 from perfkit.study import start
@@ -30,10 +31,11 @@ def begin(request: DiagnoseRequest, emit: Callable[[Event], None]) -> Prepared:
         PerfkitError: the data cannot be made.
     """
     discovery.check_workload(request.arch)
-    machine, environment, declared = start.look(request.settings.device, [request.arch])
-    # before any data is made, so that a variant that is not there is told at once
-    layout = request.on(machine, declared)
-    ground = start.make_ground(KIND, layout, request, machine, emit)
+    with Child() as child:
+        machine, environment, declared = start.look(request.settings.device, [request.arch], child)
+        # before any data is made, so that a variant that is not there is told at once
+        layout = request.on(machine, declared)
+        ground = start.make_ground(KIND, layout, request, machine, emit, child)
     (base,) = ground.layout.bases
     budget_s, verify_s = budgets(request.verify, request.budget_s)
     plan = DiagnosePlan(

@@ -52,6 +52,10 @@ class Fetches:
         """Whether what happens now belongs to no step, unless a backward or an update follows it."""
         self.moment = 0
         """Counts what happens; see `unexplained`."""
+        self.bare_steps = 0
+        """Steps that have computed without a loader."""
+        self.sees_forward = False
+        """Whether forwards of steps without a loader are told of."""
         self._watcher = watcher
         self._open: Pass | None = None
         self._held: Pass | None = None  # its step is set aside
@@ -71,6 +75,11 @@ class Fetches:
     def without_loader(self) -> bool:
         """Whether the step that runs has none."""
         return self._bare
+
+    @property
+    def in_training(self) -> bool:
+        """Whether who asks for a batch, or computes without one, is a loop that trains."""
+        return self._bare or (self._open is not None and self._open.loader.trains)
 
     @property
     def rests(self) -> bool:

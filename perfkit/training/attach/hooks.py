@@ -22,6 +22,7 @@ from torch.utils.data import dataloader, get_worker_info
 
 from perfkit.records import CHECKPOINT
 from perfkit.training.attach import collectives
+from perfkit.training.attach.frames import skip_in_dynamo
 from perfkit.training.attach.loaders import OURS, Pass
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.session import Session
@@ -192,7 +193,7 @@ def _backward_hook(run: Any) -> Any:
             session.depth = 0
             session.backward_ends()
 
-    _skip_in_dynamo(backward)
+    skip_in_dynamo(backward)
     return backward
 
 
@@ -248,16 +249,3 @@ def _without_our_frames(report: Any) -> Any:
             report(kind, error, trace)
 
     return excepthook
-
-
-def _skip_in_dynamo(function: Any) -> None:
-    """Have torch.compile not look into a function that it meets in a frame of its own."""
-    try:
-        from torch._C._dynamo import eval_frame
-
-        strategy = eval_frame._FrameExecStrategy(
-            eval_frame._FrameAction.SKIP, eval_frame._FrameAction.DEFAULT
-        )
-        eval_frame.set_code_exec_strategy(function.__code__, strategy)
-    except (ImportError, AttributeError, TypeError):
-        pass

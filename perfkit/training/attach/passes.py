@@ -28,10 +28,32 @@ class Steps(Fetches):
         self._outer: Any = None  # the optimizer whose step() runs
         self._depth = 0
         self._updating = False
+        self._forward_ns = 0  # when the last one of a step without a loader ended
+        self._inside = False  # and whether what ran before it was explained
 
     def asks(self, asking: Pass) -> None:
         self._outer, self._depth, self._updating = None, 0, False
         super().asks(asking)
+
+    def forward_begins(self) -> bool:
+        """The outermost module is called; whether that is a forward of a step without a loader."""
+        if not self._bare or self._open is not None:
+            return False
+        now = time.perf_counter_ns()
+        self._inside = bool(self._depth)
+        if not self._inside:
+            self.untracked_ns += now - (max(self._last_ns, self._forward_ns) or now)
+        self.moment += 1
+        self.unexplained = False
+        self.recorder.enter(FORWARD)
+        return True
+
+    def forward_ends(self) -> None:
+        self.recorder.leave(FORWARD)
+        self._forward_ns = self.recorder.told_ns
+        self.moment += 1
+        self.unexplained = not self._inside
+        self.sees_forward = True
 
     def backward_begins(self) -> None:
         """The outermost backward begins."""
@@ -153,7 +175,8 @@ class Steps(Fetches):
                 self._begin_bare()
             elif not self._counted:
                 now = time.perf_counter_ns()
-                self.untracked_ns += now - (self._last_ns or now)
+                self.untracked_ns += now - (max(self._last_ns, self._forward_ns) or now)
+                self.bare_steps += 1
                 self._watcher.fetched(now)
         elif self._counted:
             self._first.goes_on(running, NO_LOADER, self._last_ns)

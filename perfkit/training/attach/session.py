@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from perfkit.training.attach import forwards
 from perfkit.training.attach.collectives import ReducerTimes
 from perfkit.training.attach.facts import Facts
 from perfkit.training.attach.folder import ProcessFolder, ranks
@@ -240,7 +241,10 @@ class Session:
             self._facts.look(folder, trained)
         for loader, batches in self._others.news().items():
             folder.event("other_thread", loader=loader, batches=batches)
-        if self._untracked is not None and (self._others.fetch or not steps.without_loader):
+        if steps.bare_steps == forwards.AFTER_STEPS:
+            forwards.watch(self)
+        explained = steps.sees_forward or not steps.without_loader
+        if self._untracked is not None and (self._others.fetch or explained):
             self._untracked.look(folder, self.thread, now_ns)
 
     def fail(self, error: BaseException) -> None:

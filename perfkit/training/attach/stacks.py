@@ -2,7 +2,8 @@
 
 Sampled is what comes after an update. Whether that was the step's last one is known only when the next
 batch is asked for: until then the samples wait, and a further backward discards them. In a step without a
-loader the forward comes after an update too, so that only waiting for another thread is sampled there.
+loader what lies before, between and after forward, backward and update is sampled; where no forward is seen,
+only waiting for another thread.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from types import CodeType
 from typing import Any
 
 from perfkit.training.attach.folder import ProcessFolder
-from perfkit.training.attach.loaders import is_users, place
+from perfkit.training.attach.frames import Seen, seen_in, users_codes
+from perfkit.training.attach.loaders import place
 from perfkit.training.attach.passes import Steps
 
 EVERY_S = 0.05
@@ -58,8 +62,12 @@ class Untracked:
         self._before_ns, self._look_at_ns = untracked_ns, now_ns + LOOK_EVERY_NS
         if sampler is not None:
             sampler.tell(folder)
+        if not self._steps.in_training:
+            return
+        if sampler is not None:
+            sampler.loop = users_codes(sys._getframe())
         elif share > UNTRACKED_SHARE:
-            self._sampler = StackSampler(self._steps, thread)
+            self._sampler = StackSampler(self._steps, thread, users_codes(sys._getframe()))
 
     def end(self, folder: ProcessFolder) -> None:
         """The process ends: sample no more, and append what has changed."""
@@ -79,32 +87,47 @@ class StackSampler:
     Args:
         steps: tells whether the time that passes is explained.
         thread: identifier of the thread to look at.
+        loop: the user's own code that runs while its loop asks for a batch, the outermost first.
     """
 
-    def __init__(self, steps: Steps, thread: int) -> None:
+    def __init__(self, steps: Steps, thread: int, loop: Sequence[CodeType] = ()) -> None:
         self.thread = thread
+        self.loop = loop
         self._steps = steps
-        self._sums: dict[tuple[str, int, str], float] = {}
-        self._waiting: list[tuple[int, tuple[str, int, str], float]] = []
-        self._told: dict[tuple[str, int, str], float] = {}
+        self._sums: dict[Seen, float] = {}
+        self._waiting: list[tuple[int, Seen, float]] = []
+        self._told: dict[Seen, float] = {}
         self._over = threading.Event()
         self._sampling = threading.Thread(target=self._run, name="perfkit-stacks", daemon=True)
         self._sampling.start()
 
     def commit(self) -> None:
-        """A batch is asked for: what was seen since the last update belonged to no step."""
+        """A batch is asked for: what was seen since the last update belonged to no step.
+
+        In a step without a loader whatever was seen did.
+        """
         waiting, self._waiting = self._waiting, []
         moment = self._steps.moment - 1
-        for seen_in, where, seconds in waiting:
-            if seen_in == moment:
-                self._sums[where] = self._sums.get(where, 0.0) + seconds
+        for seen_at, seen, seconds in waiting:
+            if seen_at == moment or self._steps.without_loader:
+                self._sums[seen] = self._sums.get(seen, 0.0) + seconds
 
     def tell(self, folder: ProcessFolder) -> None:
         """Append what has changed."""
-        for (path, line, function), seconds in list(self._sums.items()):
-            if self._told.get((path, line, function)) != seconds:
-                folder.event("stack", where=place(path, line), function=function, seconds=seconds)
-                self._told[(path, line, function)] = seconds
+        for seen, seconds in list(self._sums.items()):
+            if self._told.get(seen) != seconds:
+                inner = {
+                    "inner": seen.inner,
+                    "inner_where": place(seen.inner_path, seen.inner_line),
+                }
+                folder.event(
+                    "stack",
+                    where=place(seen.path, seen.line),
+                    function=seen.function,
+                    seconds=seconds,
+                    **(inner if seen.inner else {}),
+                )
+                self._told[seen] = seconds
 
     def stop(self) -> None:
         """Sample no more."""
@@ -121,22 +144,14 @@ class StackSampler:
         while not self._over.wait(EVERY_S):
             now = time.perf_counter()
             moment = self._steps.moment
-            frame = sys._current_frames().get(self.thread) if self._steps.unexplained else None
-            if frame is not None and (not self._steps.without_loader or _waits(frame)):
-                self._waiting.append((moment, _innermost(frame), now - before))
+            steps = self._steps
+            frame = sys._current_frames().get(self.thread) if steps.unexplained else None
+            explained = steps.sees_forward or not steps.without_loader
+            if frame is not None and (explained or _waits(frame)):
+                self._waiting.append((moment, seen_in(frame, self.loop), now - before))
             before = now
 
 
 def _waits(frame: Any) -> bool:
     """Whether a stack ends in the library's code for waiting for another thread."""
     return os.path.realpath(frame.f_code.co_filename) in _WAITING
-
-
-def _innermost(frame: Any) -> tuple[str, int, str]:
-    """Return the innermost line of the user's own code, or of any where there is none."""
-    place = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-    while frame is not None:
-        if is_users(frame.f_code.co_filename):
-            return frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
-        frame = frame.f_back
-    return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from own_settings import having
 from pipelines import WORKERS, attributed, judged
 
 from perfkit import discovery
-from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.evidence import Evidence, OwnWork
 from perfkit.diagnosis.predict import epoch_s, pipeline_of
 from perfkit.diagnosis.remedies import Proposal, remedies
 
@@ -34,6 +35,12 @@ def propose(name: str, made: Evidence, judgement: Any) -> Proposal | None:
     """What a remedy answers."""
     answer: Proposal | None = discovery.load("remedies", name).propose(made, judgement)
     return answer
+
+
+def _untracked(other_s: float, name: str) -> Evidence:
+    """Time in no part, all of it seen in one place."""
+    made = attributed(compute=10.0 - other_s, other=other_s)
+    return replace(made, untracked={name: OwnWork()})
 
 
 def saves(name: str) -> float:
@@ -57,9 +64,11 @@ def saves(name: str) -> float:
         ("batched_fetch", 2.0),
         ("pack_tensors", 6.0),
         ("cache_decoded", 6.0),
+        ("vectorised_collate", 6.0),
         ("metrics_every", 1.0),
         ("viz_every", 1.0),
         ("periodic_every", 1.0),
+        ("batches_ahead", 5.4),
         ("eval_every", 1.0),
         ("eval_batched", 2.0),
         ("bf16", 10.0 * 15 / 16),
@@ -180,12 +189,28 @@ def test_exact_seconds(name: str, saved: float) -> None:
             judged("input_bound", "collate"),
         ),
         ("cache_decoded", attributed(waiting=0.4, compute=9.6, row=DECODES), INPUT),
+        # decoding is late; hardly any wait; stacking what lay in memory
+        ("vectorised_collate", attributed(waiting=6.0, compute=4.0, row=DECODES), INPUT),
+        (
+            "vectorised_collate",
+            attributed(waiting=0.4, compute=9.6, row=DECODES),
+            judged("input_bound", "collate"),
+        ),
+        (
+            "vectorised_collate",
+            attributed(waiting=6.0, compute=4.0, row={"loader": {"fetch_s": 0, "collate_s": 4e-4}}),
+            judged("input_bound", "collate"),
+        ),
         ("cache_decoded", attributed(waiting=6.0, compute=4.0), INPUT),
         ("metrics_every", attributed(compute=9.8, tasks={"metrics": 0.2}), COMPUTE),
         ("metrics_every", attributed(compute=8.0, tasks={"visualisation": 2.0}), COMPUTE),
         ("viz_every", attributed(compute=9.8, tasks={"visualisation": 0.2}), COMPUTE),
         ("periodic_every", attributed(compute=8.0, tasks={"metrics": 2.0}), COMPUTE),
         ("periodic_every", attributed(compute=9.8, tasks={"checkpoint": 0.2}), COMPUTE),
+        # less than 15 %; no function; nothing was seen
+        ("batches_ahead", _untracked(1.4, "get_batch (train.py:13)"), COMPUTE),
+        ("batches_ahead", _untracked(6.0, "train.py:13"), COMPUTE),
+        ("batches_ahead", attributed(compute=4.0, other=6.0), COMPUTE),
         ("eval_every", attributed(compute=9.8, eval=0.2), COMPUTE),
         ("eval_batched", attributed(compute=9.8, eval=0.2), COMPUTE),
         # emulated; a GPU without units; there already
@@ -398,3 +423,64 @@ def test_what_is_kept_already_is_not_kept_again() -> None:
     assert "takes 9.00 s once" in proposal.risk and "draws once" in proposal.risk
     kept = replace(made.config, variants=(("fp32", None), ("cache_decoded", None)))
     assert propose("cache_decoded", replace(made, config=kept), judgement) is None
+
+
+def test_full_cores() -> None:
+    """Two threads and two workers that have 268 ms to compute in steps of 134 ms of two cores.
+
+    Fewer workers or threads have the same to compute. Threads that sleep, or samples that are kept, may free
+    what contention takes.
+    """
+    facts = {"fetch_s": 0.042, "fetch_cpu_s": 0.04, "collate_s": 0.0, "serialise_cpu_s": 0.002}
+    made = attributed(
+        replace(FOUR, num_workers=2, num_threads=2),
+        cores=2,
+        compute=11.3,
+        contention=2.1,
+        row={"loader": facts},
+    )
+    offered = {one.name: one for one in remedies(made, judged("contended"))}
+    assert not {"fewer_workers", "num_threads", "num_workers"} & set(offered)
+    sleeping = offered["passive_threads"].saves_s
+    assert sleeping is not None
+    assert (sleeping.low, sleeping.high) == (0.0, pytest.approx(2.1))
+    assert next(iter(offered)) in ("cache_decoded", "passive_threads")
+
+
+@pytest.mark.parametrize(
+    ("name", "work", "why", "condition"),
+    [
+        ("checkpoint", None, "'checkpoint' between epochs costs", "epoch % 2 == 0"),
+        ("work between epochs", OwnWork(), "Work between epochs costs", "epoch % 2 == 0"),
+        (
+            "make_plots (train.py:14)",
+            OwnWork(between_steps=True, every_steps=50),
+            "'make_plots (train.py:14)' every 50 steps costs",
+            "step % 100 == 0:\n    make_plots(...)",
+        ),
+        (
+            "train.py:14",
+            OwnWork(between_steps=True, every_steps=1),
+            "'train.py:14' in every step costs",
+            "step % 2 == 0:\n    periodic_work(model, step)",
+        ),
+        (
+            "work between steps",
+            OwnWork(between_steps=True),
+            "Work in some of the steps costs",
+            "step % (2 * every) == 0",
+        ),
+    ],
+)
+def test_how_often_periodic_work_is_done(
+    name: str, work: OwnWork | None, why: str, condition: str
+) -> None:
+    """Between steps by the number of the step, else by that of the epoch; half as often either way."""
+    made = attributed(compute=8.0, tasks={name: 2.0})
+    proposal = propose(
+        "periodic_every", replace(made, work={name: work} if work else {}), judged("periodic_bound")
+    )
+    assert proposal is not None
+    assert proposal.why.startswith(why)
+    assert f"if {condition}" in proposal.snippet
+    ast.parse(proposal.snippet)

@@ -37,6 +37,25 @@ def test_a_file_says_what_it_changes_and_where_its_figure_comes_from(name: str) 
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_says_which_verdicts_it_answers(name: str) -> None:
+    """Kinds that rules give, with a stage or without; the remedy carries them."""
+    answers = discovery.load("remedies", name).ANSWERS
+    assert isinstance(answers, tuple) and answers
+    assert {answer.partition("/")[0] for answer in answers} <= {*discovery.names("rules")}
+    made, judgement = CASES[name]
+    found = {remedy.name: remedy for remedy in remedies(made, judgement)}
+    assert found[name].answers == answers
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_answers_the_verdict_that_it_is_given_for(name: str) -> None:
+    """In its case the primary verdict is one of those."""
+    made, judgement = CASES[name]
+    found = {remedy.name: remedy for remedy in remedies(made, judgement)}
+    assert found[name].answers_to(judgement.verdicts[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_has_a_case(name: str) -> None:
     """Some evidence of ours that it applies to: what the tests below hold it to."""
     assert name in CASES
@@ -127,6 +146,8 @@ def test_a_strangers_file_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert found[0].name == "coffee"
     assert found[0].saves_s is not None and found[0].saves_s.value == pytest.approx(5.0)
     assert found[0].command is None
+    # nothing was said of the verdicts that it answers
+    assert found[0].answers == ()
 
 
 @pytest.mark.parametrize(

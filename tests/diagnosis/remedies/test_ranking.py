@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from cases import COMPUTE, GPU, HOPPER, SLEEPS
+from cases import COMPUTE, DECODES, GPU, HOPPER, SLEEPS
 from pipelines import WORKERS, attributed, judged
 
 from perfkit.config import RunConfig
@@ -53,6 +53,17 @@ def test_sure_seconds_first_and_other_trainings_last() -> None:
     assert len(names) == len(set(names))
     assert {"bf16", "compile", "channels_last", "num_blocks"} <= set(names)
     assert "num_workers" not in names
+
+
+def test_of_bounds_what_answers_the_primary_verdict_comes_first() -> None:
+    """Where workers contend a cache comes before a faster network, which may save more; sure seconds lead."""
+    config = replace(WORKERS, num_workers=2)
+    made = attributed(config, compute=6.0, contention=2.0, eval=2.0, row=DECODES)
+    names = [remedy.name for remedy in remedies(made, judged("contended"))]
+    assert names[:2] == ["eval_every", "cache_decoded"]
+    other = [remedy.name for remedy in remedies(made, judged("compute_bound"))]
+    assert other.index("compile") < other.index("eval_batched")
+    assert names.index("cache_decoded") < names.index("compile")
 
 
 def test_nothing_for_a_network_that_waits() -> None:

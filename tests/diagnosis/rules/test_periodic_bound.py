@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from evidences import CONFIG, evidence
 from own_settings import having
 
+from perfkit.diagnosis.evidence import OwnWork
 from perfkit.diagnosis.rules.periodic_bound import HIGH_SHARE, MODERATE_SHARE, check
 
 
@@ -72,3 +75,15 @@ def test_the_stage_is_the_largest_and_each_is_told() -> None:
         "Evaluation takes 700 ms of an average epoch.",
         "One run of metrics takes 3.00 s, every 10 epochs: 300 ms of an average one.",
     )
+
+
+def test_a_function_of_the_user_s_own_keeps_its_name() -> None:
+    """No capital at the begin of a sentence; what most of it is in stands beside it."""
+    name = "_make_plots (_train.py:14)"
+    work = {name: OwnWork(inner="burn, _common.py:5")}
+    found = check(replace(evidence(epoch_parts_s=parts(0.3, name)), work=work))
+    assert found is not None and found.stage == name
+    assert found.evidence == (
+        "`_make_plots` (_train.py:14) takes 3.00 s of an average epoch, most of it in burn, _common.py:5.",
+    )
+    assert found.try_next == "Do `_make_plots` (_train.py:14) less often."

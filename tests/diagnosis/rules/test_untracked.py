@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from evidences import evidence
 
+from perfkit.diagnosis.evidence import OwnWork
 from perfkit.diagnosis.rules.untracked import check
 
 
@@ -35,3 +38,19 @@ def test_abstains_without_its_signal() -> None:
     """What was not recorded is not untracked: it is not known."""
     assert check(evidence(phases_s={})) is None
     assert check(evidence(epoch_parts_s={})) is None
+
+
+def test_what_was_seen_is_the_stage_and_told_with_its_share() -> None:
+    """A function by its own name, with what to do if it makes batches."""
+    seen = {
+        "get_batch (my_train.py:13)": OwnWork(share=0.9, inner="read_it, my_data.py:5"),
+        "my_train.py:14": OwnWork(share=0.1),
+    }
+    made = evidence(phases_s={"forward": 0.03, "backward": 0.05})
+    found = check(replace(made, untracked=seen))
+    assert found is not None and found.stage == "get_batch (my_train.py:13)"
+    assert found.evidence[1:] == (
+        "`get_batch` (my_train.py:13) takes 90 % of them, most of it in read_it, my_data.py:5.",
+        "`my_train.py:14` takes 10 % of them.",
+    )
+    assert "If `get_batch` (my_train.py:13) makes batches" in found.try_next

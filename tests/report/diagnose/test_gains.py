@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from report_diagnoses import CACHE, HALF, LESS_OFTEN, MORE_WORKERS, PREFETCH
+from report_diagnoses import CACHE, DECODE, HALF, LESS_OFTEN, MORE_WORKERS, PREFETCH
 
-from perfkit.document import Remedy
-from perfkit.report.diagnose import gains
+from perfkit.document import Diagnosis, Remedy, Verdict
+from perfkit.report.diagnose import gains, sentences, spoken
 from perfkit.stats import Interval
 
 S = (1.0, "s")
@@ -62,16 +62,65 @@ def test_a_gain_is_a_sentence() -> None:
     )
 
 
+def in_turn(*remedies: Remedy, primary: str = "input_bound") -> list[Remedy]:
+    """What is tried of them where decoding is the primary verdict."""
+    decoding = Verdict(
+        kind="input_bound",
+        stage="decode",
+        severity="high",
+        share=Interval(0.5),
+        seconds_per_epoch=1.0,
+    )
+    return gains.to_try(Diagnosis(primary=primary, verdicts=(decoding,), remedies=remedies))
+
+
 def test_what_to_try_first() -> None:
     """What leaves the training as it is; of what has run what gained most, never what gained nothing."""
-    assert gains.best(()) is None
-    assert gains.best((HALF, LESS_OFTEN)) is LESS_OFTEN
-    assert gains.best((HALF,)) is HALF
+    assert in_turn() == []
+    assert in_turn(HALF, LESS_OFTEN) == [LESS_OFTEN, HALF]
+    assert in_turn(HALF) == [HALF]
     slower = replace(MORE_WORKERS, measured_speedup=Interval(0.97, 0.95, 0.99))
     better = replace(CACHE, measured_speedup=Interval(1.5, 1.4, 1.6))
-    assert gains.best((slower, LESS_OFTEN)) is LESS_OFTEN
-    assert gains.best((slower, LESS_OFTEN, better)) is better
-    assert gains.best((slower,)) is None
+    assert in_turn(slower, LESS_OFTEN) == [LESS_OFTEN]
+    assert in_turn(slower, LESS_OFTEN, better) == [better, LESS_OFTEN]
+    assert in_turn(slower) == []
+
+
+def test_what_answers_the_primary_verdict_is_tried_before() -> None:
+    """By its kind, or by its stage; what has run and gained comes before all."""
+    by_kind = replace(CACHE, answers=("input_bound",))
+    by_stage = replace(CACHE, answers=("contended", "input_bound/decode"))
+    elsewhere = replace(CACHE, answers=("input_bound/storage", "contended"))
+    assert in_turn(LESS_OFTEN, by_kind) == [by_kind, LESS_OFTEN]
+    assert in_turn(LESS_OFTEN, by_stage) == [by_stage, LESS_OFTEN]
+    assert in_turn(LESS_OFTEN, elsewhere) == [LESS_OFTEN, elsewhere]
+    assert in_turn(LESS_OFTEN, by_kind, primary="balanced") == [LESS_OFTEN, by_kind]
+    changing = replace(HALF, answers=("input_bound",))
+    assert in_turn(LESS_OFTEN, changing, by_kind) == [by_kind, changing, LESS_OFTEN]
+    ran = replace(MORE_WORKERS, measured_speedup=Interval(1.5, 1.4, 1.6))
+    assert in_turn(LESS_OFTEN, by_kind, ran) == [ran, by_kind, LESS_OFTEN]
+
+
+def test_next_and_what_is_told_meanwhile_begin_with_it() -> None:
+    """Whatever the remedies' rank, which the list of them keeps."""
+    assert DECODE.diagnosis is not None
+    cache = replace(CACHE, answers=("input_bound/decode",))
+    diagnosis = replace(DECODE.diagnosis, remedies=(LESS_OFTEN, MORE_WORKERS, cache))
+    shown = replace(DECODE, diagnosis=diagnosis)
+    assert sentences.box(shown)[2] == ("Next", gains.sentence(cache, S))
+    tries = [line for line in spoken.lines(shown) if line.startswith("  try ")]
+    assert tries == [f"  try {gains.sentence(one, S)}" for one in (cache, LESS_OFTEN)]
+
+
+def test_an_interval_that_is_rounding_is_not_told() -> None:
+    """What three runs of one sum differ by; one that reads otherwise is."""
+    narrow = Interval(0.3235, 0.3235 - 1e-9, 0.3235 + 1e-9)
+    told = replace(LESS_OFTEN, predicted_speedup=Interval(1.325, 1.325, 1.325), saves_s=narrow)
+    assert gains.sentence(told, S) == (
+        "metrics_every=20: 1.32×, saves 0.324 s an epoch (calculated)"
+    )
+    wide = replace(told, saves_s=Interval(0.3235, 0.32, 0.327))
+    assert "0.324 s [0.320–0.327]" in gains.sentence(wide, S)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,10 @@ def test_the_headline_tells_cost_step_and_stage() -> None:
         ("compute_bound", "near_roofline", "26.5 ± 1.3 ms of every 62.5 ms step; near roofline."),
         ("periodic_bound", "metrics", "40 % of the epoch: 10.6 ± 0.5 s of 26.6 s; most of it is metrics."),
         ("startup_bound", "worker_start", "; most of it is worker start."),
+        ("periodic_bound", "make_plots (_my_train.py:14)", "; most of it is make_plots (_my_train.py:14)."),
         ("untracked", None, "Time that nothing here accounts for takes 40 %"),
+        ("untracked", "get_batch (my_train.py:13)", "; most of it is in get_batch (my_train.py:13)."),
+        ("untracked", "get_batch (my_train.py:13)", "Work beside loading, computing and updating takes 40 %"),
         ("slow_disk", None, "Slow disk costs 40 % of the epoch: 10.6 ± 0.5 s of 26.6 s."),
     ],
 )  # fmt: skip

@@ -18,7 +18,7 @@ from report_diagnoses import (
 
 from perfkit.document import Document, Verdict
 from perfkit.report.diagnose import figures
-from perfkit.report.diagnose.tree import tree
+from perfkit.report.diagnose.tree import Branch, tree
 from perfkit.stats import Interval
 
 
@@ -66,6 +66,17 @@ def test_periodic_work_is_told_by_its_tasks() -> None:
         PERIODIC.diagnosis, breakdown_s=dict(PERIODIC.diagnosis.breakdown_s, periodic=9.0)
     )
     assert "metrics" not in [b.name for b in tree(replace(PERIODIC, diagnosis=other))]
+
+
+def test_names_of_the_user_s_own_stay_as_they_are() -> None:
+    """An underscore belongs to them; in a part of ours it stands for a blank."""
+    (row, *_) = PERIODIC.rows
+    parts = {**row.epoch_parts_s, "_log_all (_train.py:14)": row.epoch_parts_s["metrics"]}
+    del parts["metrics"]
+    shown = replace(PERIODIC, rows=(replace(row, epoch_parts_s=parts),))
+    words = [branch.words for branch in tree(shown)]
+    assert "_log_all (_train.py:14)" in words
+    assert Branch(name="host_launch", seconds=1.0, depth=2).words == "host launch"
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,14 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
     """Begin a study in a folder of its own; the machine and the data are only said to be there."""
     monkeypatch.chdir(tmp_path)
     answer: dict[str, Any] = {"device": "cpu", "environment": ENVIRONMENT, "settings": declared()}
-    monkeypatch.setattr(start, "survey", lambda device, archs=(): answer)
+    monkeypatch.setattr(start, "survey", lambda device, archs=(), child=None: answer)
     lengths: dict[str, int] = {}
     monkeypatch.setattr(
         start,
         "prepare",
-        lambda config, emit, timeout_s: Data(path="/data", num_samples=lengths.get(config.arch)),
+        lambda config, emit, timeout_s, child: Data(
+            path="/data", num_samples=lengths.get(config.arch)
+        ),
     )
 
     def carry_out(length: int | None = None, **changes: Any) -> Prepared:
@@ -93,7 +95,7 @@ def test_another_environment_is_refused(
     """Whatever of the machine or the software has changed is named, with what it was and is."""
     begin()
     now = {"device": "cpu", "environment": {**ENVIRONMENT, key: "as now"}}
-    monkeypatch.setattr(start, "survey", lambda device, archs=(): now)
+    monkeypatch.setattr(start, "survey", lambda device, archs=(), child=None: now)
     with pytest.raises(UsageError, match=f"{key}: .* then, as now now"):
         resume("latest")
 
@@ -211,7 +213,7 @@ def test_blocks_on_a_gpu_outlast_what_its_utilisation_looks_back(
     monkeypatch.setattr(
         start,
         "survey",
-        lambda device, archs: {
+        lambda device, archs, child: {
             "device": "cuda:0",
             "environment": ENVIRONMENT,
             "settings": declared(),
@@ -263,7 +265,7 @@ def test_nothing_is_made_for_what_cannot_be_had(
 ) -> None:
     """A name or a value that does not exist is told before any data is made."""
 
-    def made(*_: Any) -> Data:
+    def made(*_: Any, **__: Any) -> Data:
         raise AssertionError("data was made")
 
     monkeypatch.setattr(start, "prepare", made)

@@ -31,7 +31,7 @@ class Looked:
 
     def __init__(self, unexplained: bool, without_loader: bool = False, waits: bool = True) -> None:
         self.steps: Any = SimpleNamespace(
-            unexplained=unexplained, moment=7, without_loader=without_loader
+            unexplained=unexplained, moment=7, without_loader=without_loader, sees_forward=False
         )
         begun, self.over = threading.Event(), threading.Event()
         does = augment if waits else compute
@@ -65,7 +65,7 @@ def told(sampler: StackSampler, study: Path) -> list[dict[str, Any]]:
 
 
 def test_the_function_is_named_with_its_line(tmp_path: Path) -> None:
-    """The innermost line of the user's own code, not that of the library it waits in; each told once."""
+    """The line of the user's own code, not that of the library it waits in; each told once."""
     looked = Looked(unexplained=True)
     wait_for(lambda: looked.samples() >= 2)
     looked.steps.moment = 8
@@ -120,9 +120,9 @@ def test_stacks_are_looked_at_where_a_tenth_is_untracked(
     """Of five seconds; what was untracked before them does not count."""
     begun: list[int] = []
     monkeypatch.setattr(
-        stacks, "StackSampler", lambda steps, thread: begun.append(thread) or object()
+        stacks, "StackSampler", lambda steps, thread, loop: begun.append(thread) or object()
     )
-    steps: Any = SimpleNamespace(untracked_ns=int(0.4e9))
+    steps: Any = SimpleNamespace(untracked_ns=int(0.4e9), in_training=True)
     untracked = Untracked(steps, 0)
     folder: Any = None
     untracked.look(folder, 42, LOOK_EVERY_NS)
@@ -131,3 +131,21 @@ def test_stacks_are_looked_at_where_a_tenth_is_untracked(
     assert begun == []
     untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
     assert begun == ([42] if looks else [])
+
+
+def test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An evaluation that asks at that moment is not the loop."""
+    begun: list[Any] = []
+    monkeypatch.setattr(stacks, "StackSampler", lambda *args: begun.append(args) or object())
+    steps: Any = SimpleNamespace(untracked_ns=int(9e9), in_training=False)
+    untracked = Untracked(steps, 0)
+    folder: Any = None
+    untracked.look(folder, 42, LOOK_EVERY_NS)
+    assert begun == []
+    steps.in_training, steps.untracked_ns = True, int(18e9)
+    untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
+    ((_, thread, loop),) = begun
+    own = test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks
+    assert thread == 42 and loop[-1] is own.__code__

@@ -1,0 +1,91 @@
+"""Functions that the stack sampler saw in time of no phase, and how often such work is done. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import mode
+
+from perfkit.study.attached.read import Recorded
+
+MOSTLY = 0.5
+"""A function that was seen in this part of the time names it."""
+REGULAR = 0.8
+"""Work is done every so many steps if this part of the distances between two times is that."""
+_LINE_ALONE = "<module>"
+"""What a script's own lines are called that are in no function."""
+
+
+@dataclass(kw_only=True)
+class Seen:
+    """A function that the training loop calls, as samples of the stack showed it."""
+
+    function: str
+    seconds: float = 0.0
+    lines: dict[str, float] = field(default_factory=dict)
+    """Seconds by the line, file:line, that calls it."""
+    inside: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
+    """By function and file that it led to, the seconds by line."""
+
+    @property
+    def name(self) -> str:
+        """Return `augment (train.py:88)`; of a line in no function the line alone."""
+        where = max(self.lines, key=lambda line: self.lines[line])
+        return where if self.function == _LINE_ALONE else f"{self.function} ({where})"
+
+    @property
+    def inner(self) -> str | None:
+        """Return the function, with its line, that more than half of this one's time is in."""
+        for (function, _), lines in self.inside.items():
+            if sum(lines.values()) > MOSTLY * self.seconds:
+                return f"{function}, {max(lines, key=lambda line: lines[line])}"
+        return None
+
+
+def seen_functions(recorded: Recorded) -> list[Seen]:
+    """Return the functions that untracked time was seen in, the longest first."""
+    told: dict[tuple[str, str, str, str], float] = {}
+    for one in recorded.told("stack"):
+        function, where, seconds = one.get("function"), one.get("where"), one.get("seconds")
+        if function and where and isinstance(seconds, (int, float)):
+            inner = str(one.get("inner") or ""), str(one.get("inner_where") or "")
+            # told again whenever it has grown
+            told[(str(function), str(where), *inner)] = float(seconds)
+    found: dict[tuple[str, str], Seen] = {}
+    for (function, where, inner_function, inner_where), seconds in told.items():
+        seen = found.setdefault((function, _file(where)), Seen(function=function))
+        seen.seconds += seconds
+        _add(seen.lines, where, seconds)
+        if inner_function:
+            inner_of = inner_function, _file(inner_where)
+            _add(seen.inside.setdefault(inner_of, {}), inner_where, seconds)
+    return sorted(found.values(), key=lambda seen: -seen.seconds)
+
+
+def _file(where: str) -> str:
+    return where.rpartition(":")[0]
+
+
+def _add(to: dict[str, float], name: str, seconds: float) -> None:
+    to[name] = to.get(name, 0.0) + seconds
+
+
+def most_seen(seen: Sequence[Seen]) -> Seen | None:
+    """Return the function that most of the time is in; None where there is none."""
+    if not seen or seen[0].seconds < MOSTLY * sum(one.seconds for one in seen):
+        return None
+    return seen[0]
+
+
+def period(places: Sequence[int]) -> int | None:
+    """Return the steps from one to the next, where it is nearly always the same; None where it is not.
+
+    Args:
+        places: numbers of the steps in which something was done, in order.
+    """
+    distances = [after - before for before, after in pairwise(places)]
+    if len(distances) < 2:
+        return None
+    usual = mode(distances)
+    return usual if distances.count(usual) >= REGULAR * len(distances) else None

@@ -1,0 +1,161 @@
+"""What the sampler of stacks saw: names of work, and of time that is in nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from attached_folders import Script, epochs
+
+from perfkit.diagnosis.evidence import OwnWork
+from perfkit.document import Diagnosis
+from perfkit.records import NAN
+from perfkit.study.attached.answer import Head, document_of, runs_of
+from perfkit.study.attached.passes import NO_LOADER
+from perfkit.study.attached.result import AttachedRun, attached_run
+from perfkit.study.attached.seen import period, seen_functions
+
+HEAD = Head(command="perfkit run -- python train.py", study=".perfkit/1-run", created="2026-01-01")
+PLOTS = {"where": "_train.py:14", "function": "make_plots"}
+BURN = {"inner": "burn", "inner_where": "_common.py:5"}
+
+
+def run_of(script: Script, study: Path) -> AttachedRun:
+    found = attached_run(script.recorded(study))
+    assert found is not None
+    return found
+
+
+def by_hand(**seconds: float) -> Script:
+    """Batches made by hand, 15 ms of a step of 26; of the first steps no forward is seen yet."""
+    script = Script()
+    for step in range(200):
+        seen = step >= 16
+        forward_s, other_s = (0.004, 0.015) if seen else (NAN, 0.019)
+        script.step(
+            NO_LOADER, wait_s=0.0, forward_s=forward_s, backward_s=0.004, optimizer_s=0.003, other_s=other_s,
+        )  # fmt: skip
+    for function, spent_s in seconds.items():
+        script.event("stack", where="train.py:13", function=function, seconds=spent_s)
+    return script
+
+
+def diagnosed(script: Script, study: Path) -> Diagnosis:
+    found = document_of(runs_of([script.recorded(study)]), HEAD, elapsed_s=3.0, complete=True)
+    assert found.diagnosis is not None
+    return found.diagnosis
+
+
+def test_batches_made_by_hand_are_named(tmp_path: Path) -> None:
+    """What was seen accounts for the time: the verdict is its name, and how to have them made ahead."""
+    found = diagnosed(by_hand(get_batch=2.0, log=0.1), tmp_path)
+    assert found.primary == "untracked"
+    first = found.verdicts[0]
+    assert first.stage == "get_batch (train.py:13)"
+    assert first.share.value == pytest.approx(15 / 26, rel=0.01)
+    assert first.evidence[1:] == ("`get_batch` (train.py:13) takes 95 % of them.",)
+    ahead = found.remedies[0]
+    assert ahead.name == "batches_ahead"
+    assert ahead.snippet.startswith("# get_batch (train.py:13)\n")
+    assert "yield get_batch()" in ahead.snippet
+
+
+@pytest.mark.parametrize(("named_s", "primary"), [(0.6, "inconclusive"), (0.7, "untracked")])
+def test_what_was_seen_counts_as_accounted_for(
+    tmp_path: Path, named_s: float, primary: str
+) -> None:
+    """58 % are in no phase: of these 65 % have to be named for 80 % of the whole."""
+    rest = {f"f{number}": (1 - named_s) / 8 for number in range(8)}
+    assert diagnosed(by_hand(get_batch=named_s, **rest), tmp_path).primary == primary
+
+
+def test_without_samples_time_by_hand_is_inconclusive(tmp_path: Path) -> None:
+    assert diagnosed(by_hand(), tmp_path).primary == "inconclusive"
+
+
+def test_steps_whose_forward_was_not_seen_yet_do_not_stand_for_the_epoch(tmp_path: Path) -> None:
+    run = run_of(by_hand(), tmp_path)
+    assert len(run.loop.steady) == 184
+    assert run.row.phases_s["forward"] == pytest.approx(0.004)
+    assert run.row.phases_s["other"] == pytest.approx(0.015)
+
+
+def plots(script: Script, every: int = 10) -> Script:
+    """Plots in every so-many-th step, across epochs."""
+    script.loader()
+    step = 0
+    for _ in range(4):
+        number = script.begin()
+        for _ in range(25):
+            step += 1
+            script.step(number, other_s=0.1 if step % every == 0 else 0.0)
+        script.end(number)
+    return script
+
+
+def test_work_between_steps_has_its_period_and_what_most_of_it_is_in(tmp_path: Path) -> None:
+    """Ten steps from one to the next, although epochs have 25."""
+    script = plots(Script())
+    script.event("stack", **PLOTS, **BURN, seconds=0.6)
+    script.event("stack", **PLOTS, seconds=0.4)
+    run = run_of(script, tmp_path)
+    name = "make_plots (_train.py:14)"
+    assert list(run.loop.work_s) == [name]
+    own = OwnWork(between_steps=True, every_steps=10, inner="burn, _common.py:5")
+    assert run.evidence.work == {name: own}
+    diagnosis = diagnosed(replace(script, pid=101), tmp_path)
+    (remedy,) = (one for one in diagnosis.remedies if one.name == "periodic_every")
+    assert "every 10 steps costs" in remedy.why
+    assert "if step % 20 == 0:\n    make_plots(...)" in remedy.snippet
+
+
+def test_a_stall_between_is_not_the_same_work(tmp_path: Path) -> None:
+    """20 ms in a step here and there, beside plots of 100, of which the first takes 500."""
+    script = Script()
+    script.loader()
+    number = script.begin()
+    for step in range(200):
+        plotted_s = 0.0 if step % 20 else 0.1 if step else 0.5
+        script.step(number, other_s=0.02 if step in (7, 33, 91, 150) else plotted_s)
+    run = run_of(script, tmp_path)
+    assert run.evidence.work["work between steps"].every_steps == 20
+
+
+def test_work_in_every_step_is_done_every_step(tmp_path: Path) -> None:
+    script = epochs(Script(), 3, other_s=0.010)
+    script.event("stack", **PLOTS, seconds=1.0)
+    found = run_of(script, tmp_path).evidence.work
+    assert found == {"make_plots (_train.py:14)": OwnWork(between_steps=True, every_steps=1)}
+
+
+def test_half_of_a_function_s_time_is_not_most_of_it(tmp_path: Path) -> None:
+    script = Script()
+    script.step(NO_LOADER)
+    script.event("stack", **PLOTS, **BURN, seconds=0.5)
+    script.event("stack", **PLOTS, seconds=0.5)
+    (seen,) = seen_functions(script.recorded(tmp_path))
+    assert (seen.name, seen.seconds, seen.inner) == ("make_plots (_train.py:14)", 1.0, None)
+
+
+def test_a_line_in_no_function_is_named_by_itself(tmp_path: Path) -> None:
+    script = Script()
+    script.step(NO_LOADER)
+    script.event("stack", where="train.py:14", function="<module>", seconds=0.5)
+    (seen,) = seen_functions(script.recorded(tmp_path))
+    assert seen.name == "train.py:14"
+
+
+@pytest.mark.parametrize(
+    ("places", "every"),
+    [
+        ([49, 99, 149, 199], 50),
+        ([49, 99], None),
+        ([], None),
+        ([0, 49, 99, 149, 199, 249, 299], 50),
+        ([3, 49, 60, 149], None),
+    ],
+)
+def test_the_period_of_work(places: list[int], every: int | None) -> None:
+    """Of two times it is not known; one that is out of step among six does not matter."""
+    assert period(places) == every
