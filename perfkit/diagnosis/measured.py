@@ -15,6 +15,8 @@ _OF_A_STEP = (
     "waiting", "transfer", "h2d", "host_launch", "sync", "communication", "contention",
 )  # fmt: skip
 _OUTSIDE = ("periodic", "eval", "startup", "other")
+_WAITS_SHARE = 0.05
+"""Computing after waits is told apart from this part of a step on; below, arms differ by chance as much."""
 _NOT_PERIODIC = ("steps", "partial_batch", "epoch_start", "evaluation")
 
 
@@ -36,8 +38,9 @@ class Work:
 class Step:
     """A mean step: what is removable of each cause, and what is not. Seconds.
 
-    What is not: `compute`; `late`, the handing over of batches that were waited for; `hidden`, copies while
-    the device had nothing else to do for want of launches; and `fixed`, the rest.
+    What is not: `compute`; `cold`, how much longer that takes after a wait, during which caches are lost;
+    `late`, the handing over of batches that were waited for; `hidden`, copies while the device had nothing
+    else to do for want of launches; and `fixed`, the rest.
     """
 
     whole_s: float
@@ -99,12 +102,31 @@ def mean_step(found: Attribution, count: float, end: End) -> Step:
     left_s = max(0.0, whole_s / count - sum(parts.values()))
     compute_s = min(left_s, found.seconds.get("compute", 0.0) / count)
     left_s -= compute_s
+    cold_s = min(compute_s, _after_waits_s(found, whole_s / count, count, end))
     late_s = min(left_s, _kept_s(found, "waiting") / count)
     left_s -= late_s
     launches = found.seconds.get("host_launch", 0.0) > 0
     hidden_s = min(left_s, _kept_s(found, "h2d") / count) if launches else 0.0
-    parts |= {"compute": compute_s, "late": late_s, "hidden": hidden_s, "fixed": left_s - hidden_s}
+    parts |= {
+        "compute": compute_s - cold_s,
+        "cold": cold_s,
+        "late": late_s,
+        "hidden": hidden_s,
+        "fixed": left_s - hidden_s,
+    }
     return Step(whole_s=whole_s / count, parts_s=parts)
+
+
+def _after_waits_s(found: Attribution, step_s: float, count: float, end: End) -> float:
+    """Seconds of a step that input costs beyond waits and handing over, by the arms that have batches there.
+
+    On a virtual machine with two cores a step of 17.3 ms after waits of 33 ms took 14.8 ms without.
+    """
+    costs = found.differential_s.get("input")
+    if costs is None or found.seconds.get("waiting", 0.0) < _WAITS_SHARE * step_s * count:
+        return 0.0
+    told = ("waiting", "transfer", "contention")
+    return max(0.0, at(costs, end) - sum(found.seconds.get(part, 0.0) for part in told) / count)
 
 
 def _kept_s(found: Attribution, part: str) -> float:

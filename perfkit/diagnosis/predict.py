@@ -9,6 +9,8 @@ The model is anchored in what was measured, so that a pipeline left alone predic
   batches last, and only where the loader is fast enough on average to have them ready.
 - Copies that are hidden behind the launching of kernels take no time of their own; what launching would
   take without them is as much more. So neither copies nor launches save what the other hides.
+- Computing is what it takes with its batches there, as the arms tell: after a wait it takes longer, and that
+  goes with the wait. Without workers it counts as production.
 - Handing over is every batch's: of one that was late it is part of its wait, and goes with the workers.
 - A prediction is the measured epoch less a difference of two models. A ratio of models would scale stalls,
   and all that the model does not know, along with what was changed.
@@ -158,7 +160,7 @@ def _anchored(made: Pipeline, worker: Production, step: Step) -> Pipeline:
     """Return it with production, contention and stalls in agreement with the measured step."""
     whole, step_s = worker.blocked_s + worker.cpu_s, step.whole_s
     if made.workers == 0:
-        wait_s = step["waiting"] + step["transfer"]
+        wait_s = step["waiting"] + step["transfer"] + step["cold"]
         blocked_s = wait_s * worker.blocked_s / whole if whole > 0 else 0.0
         handover_s = HANDOVER_S[made.end]
         return replace(

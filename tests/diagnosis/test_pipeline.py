@@ -197,3 +197,36 @@ def test_a_speedup_is_of_an_epoch_without_what_is_paid_once() -> None:
     assert found.speedup.value == pytest.approx(8.5 / 4.5)
     now = pipeline_of(made)
     assert now is not None and epoch_s(now) == pytest.approx(9.5)
+
+
+@pytest.mark.parametrize(
+    ("input_s", "computing_s"),
+    [
+        # real − replay, of a step of 50 ms that waits 33 and computes 17
+        (Interval(0.0355, 0.0345, 0.0365), [0.0145, 0.0155, 0.0135]),
+        (Interval(0.032, 0.031, 0.0325), [0.017, 0.017, 0.017]),
+        (Interval(0.09, 0.08, 0.1), [0.0, 0.0, 0.0]),
+        (None, [0.017, 0.017, 0.017]),
+    ],
+)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_computing_is_what_it_takes_with_its_batches_there(
+    input_s: Interval | None, computing_s: list[float], workers: int
+) -> None:
+    """After a wait it takes longer, and that goes with the wait; a pipeline left alone stays as measured."""
+    made = attributed(replace(WORKERS, num_workers=workers), waiting=3.3, compute=1.7)
+    assert made.attribution is not None
+    costs = {} if input_s is None else {"input": input_s}
+    made = replace(made, attribution=replace(made.attribution, differential_s=costs))
+    found = [pipeline_of(made, end) for end in ENDS]
+    assert [one.compute_s for one in found if one is not None] == pytest.approx(computing_s)
+    assert [step_s(one) for one in found if one is not None] == pytest.approx([0.05] * 3)
+
+
+def test_arms_say_nothing_of_computing_where_nothing_is_waited_for() -> None:
+    """Under a twentieth of the step they differ by chance as much."""
+    made = attributed(waiting=0.2, compute=4.8)
+    assert made.attribution is not None
+    costs = {"input": Interval(0.01, 0.008, 0.012)}
+    found = pipeline_of(replace(made, attribution=replace(made.attribution, differential_s=costs)))
+    assert found is not None and found.compute_s == pytest.approx(0.048)
