@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import os
 import sys
 import threading
@@ -57,6 +58,8 @@ class Session:
         self.place = place
         self.fetching: Any = None
         """The handle of what is no DataLoader while its next() runs; see `attach.iterables`."""
+        self.number = itertools.count().__next__
+        """Returns the number of a pass that begins."""
         self.over = False
         """The recording has come to its end."""
         self._before = uncaught()
@@ -66,7 +69,6 @@ class Session:
         self._recorder: LateRecorder | None = None
         self._trains = False
         self._precision = Precision()
-        self._passes = 0
         self._loaders = Loaders()
         self._optimizers = Optimizers()
         self._facts = Facts()
@@ -103,11 +105,6 @@ class Session:
     def entry(self, loader: Any, describe: Callable[[Any], dict[str, Any]] = describe) -> Loader:
         """Return what is known of something that is iterated over here."""
         return self._loaders.find(loader, describe)
-
-    def number(self) -> int:
-        """Return the number of a pass that begins."""
-        self._passes += 1
-        return self._passes - 1
 
     def tell_pass(self, begun: Pass, iter_s: float) -> None:
         """Tell of a pass, and of its loader if that is new."""
