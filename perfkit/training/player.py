@@ -61,7 +61,12 @@ def main() -> None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        _silence_lost_workers()
+        silent = False
+        while not silent:
+            # it may do so on the way there, once for every worker
+            with contextlib.suppress(RuntimeError):
+                _silence_lost_workers()
+                silent = True
         channel.reply(_last_words(folder, player, error))
         sys.exit(1)
 
@@ -69,9 +74,6 @@ def main() -> None:
 def _silence_lost_workers() -> None:
     """Take torch's signal handler away, which raises from any line once a loader worker has died."""
     if hasattr(signal, "SIGCHLD"):
-        # it may do so on the way to this line
-        with contextlib.suppress(RuntimeError):
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
