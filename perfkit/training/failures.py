@@ -19,6 +19,7 @@ import pickle
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,12 +32,14 @@ _OUT_OF_MEMORY = (
 )  # fmt: skip
 _COMPILERS = ("torch._dynamo", "torch._inductor", "torch._functorch", "triton")
 _BROKEN_LINE = (EOFError, ConnectionError, FileNotFoundError, pickle.UnpicklingError)
+_LINES = ("multiprocessing", "torch.multiprocessing")
+"""Whose lines read from a worker: whatever they raise may be its death."""
 _BROKEN_LINE_TEXTS = (
     "pin memory thread exited", "items of ancdata", "shared memory", "bad file descriptor",
     "bad message length", "got end of file", "dataloader timed out",
 )  # fmt: skip
-_PATIENCE_S = 1.0
-"""How long a worker whose line broke is given to be seen dead."""
+_PATIENCE_S = 5.0
+"""How long a worker whose line broke is given to be seen dead: milliseconds, unless the cores are full."""
 
 
 class BadLoss(Exception):
@@ -114,8 +117,13 @@ def _lost_worker(causes: Sequence[BaseException]) -> str | None:
 
 
 def _is_broken_line(error: BaseException) -> bool:
+    if isinstance(error, _BROKEN_LINE):
+        return True
     lowered = _text(error).lower()
-    return isinstance(error, _BROKEN_LINE) or any(part in lowered for part in _BROKEN_LINE_TEXTS)
+    return any(part in lowered for part in _BROKEN_LINE_TEXTS) or any(
+        frame.f_globals.get("__name__", "").startswith(_LINES)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 def _how(code: int) -> str:

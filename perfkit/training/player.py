@@ -61,12 +61,14 @@ def main() -> None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        silent = False
-        while not silent:
-            # it may do so on the way there, once for every worker
-            with contextlib.suppress(RuntimeError):
+        while True:
+            # it may do so on the way there, once for every worker; no `with contextlib.suppress(…)` here:
+            # that calls Python before it protects, and a call is where a handler runs
+            try:
                 _silence_lost_workers()
-                silent = True
+                break
+            except RuntimeError:
+                pass
         channel.reply(_last_words(folder, player, error))
         sys.exit(1)
 

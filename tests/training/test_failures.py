@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+from multiprocessing.connection import Client
 from multiprocessing.context import AuthenticationError
 from typing import Any
 
@@ -186,6 +187,22 @@ def test_a_worker_that_is_about_to_be_seen_dead_is_waited_for(
     iterator = iterating(Worker(None, None, -7))
     assert classify(EOFError())[0] == "killed"
     assert iterator._workers
+
+
+def test_whatever_reading_from_a_worker_raises_may_be_its_death(
+    iterating: type[Iterating], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of no known kind, from a line of multiprocessing, has its worker waited for as well."""
+    monkeypatch.setattr(failures, "_PATIENCE_S", 60.0)
+    iterator = iterating(Worker(None, None, -7))
+    with pytest.raises(TypeError) as caught:
+        Client(3)  # type: ignore[arg-type]
+    assert classify(caught.value)[0] == "killed"
+    # the same without its lines is the training's own, and nobody waits
+    again = iterating(Worker(None, None, -7))
+    del iterator
+    assert classify(TypeError(str(caught.value)))[0] == "error"
+    assert again._workers
 
 
 def test_a_worker_that_left_by_itself_is_told_as_such(iterating: type[Iterating]) -> None:
