@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from perfkit.codec import to_json
+from perfkit.config import RunConfig
 from perfkit.engine.events import Event
 from perfkit.engine.executor import Executor
 from perfkit.engine.plan import GenerationPlan, RowPlan
@@ -24,6 +25,7 @@ from perfkit.engine.results import GenerationResult
 from perfkit.errors import PerfkitError, UsageError
 from perfkit.jsonlines import JsonLines
 from perfkit.runfolder import StudyFolder, read_json, write_json
+from perfkit.stats import outcome, ratio_interval
 from perfkit.study.ratios import epoch_s
 from perfkit.study.start import ENVIRONMENT_KEYS
 
@@ -65,6 +67,12 @@ def run(
                 cost = f"{result.cost_s:.1f} s"
                 print(f"generation {len(found)} of {count}: {cost}", file=sys.stderr, flush=True)
     return found[:count]
+
+
+def smallest(config: RunConfig) -> RunConfig:
+    """Return the training of a small form."""
+    own = {**config.workload, "base_channels": 16, "data": "memory", "eval_samples": 32}
+    return replace(config, num_samples=160, workload=own)
 
 
 def plan(rows: Sequence[RowPlan], number: int, *, small: bool = False) -> GenerationPlan:
@@ -111,6 +119,23 @@ def log_ratios(lines: Sequence[Line], row: str, reference: str) -> list[float]:
     """Return log(reference ÷ row) of the epoch times of every generation."""
     epochs = [(line["rows"][reference]["epoch_s"], line["rows"][row]["epoch_s"]) for line in lines]
     return [math.log(reference_s / row_s) for reference_s, row_s in epochs]
+
+
+def by_try(
+    lines: Sequence[Line], compared: Sequence[tuple[dict[str, Any], str, str]]
+) -> list[dict[str, Any]]:
+    """Return what each try says of each comparison: the speed-up's interval and the outcome.
+
+    Args:
+        compared: what names a comparison, the key of its row, and that of its reference.
+    """
+    found = []
+    for number, generations in enumerate(tries(lines), start=1):
+        for named, row, reference in compared:
+            interval = ratio_interval(log_ratios(generations, row, reference))
+            judged = outcome(interval, len(generations))
+            found.append({"try": number, **named, "speedup": interval, "outcome": judged})
+    return found
 
 
 def disturbed(lines: Sequence[Line]) -> tuple[int, int]:

@@ -29,14 +29,14 @@ from _common import (
     publish,
     run,
 )
-from _engine import GENERATIONS_A_TRY, Line, disturbed, log_ratios, tries, use_plugins
+from _engine import GENERATIONS_A_TRY, Line, by_try, disturbed, smallest, use_plugins
 from _engine import run as run_generations
 
 from perfkit import units
 from perfkit.config import RunConfig
 from perfkit.engine.plan import RowPlan
 from perfkit.runfolder import read_json, write_json
-from perfkit.stats import median, outcome, ratio_interval
+from perfkit.stats import median
 from perfkit.study.matrix import row_of
 
 SLOWDOWNS = (0.02, 0.05, 0.10)
@@ -93,19 +93,8 @@ def judged(
     Args:
         keys: the reference's, then those of the slowed rows in the order of `slowdowns`.
     """
-    found = []
-    for number, generations in enumerate(tries(lines), start=1):
-        for planted, key in zip(slowdowns, keys[1:], strict=True):
-            interval = ratio_interval(log_ratios(generations, key, keys[0]))
-            found.append(
-                {
-                    "try": number,
-                    "planted": planted,
-                    "speedup": interval,
-                    "outcome": outcome(interval, len(generations)),
-                }
-            )
-    return found
+    planted = zip(slowdowns, keys[1:], strict=True)
+    return by_try(lines, [({"planted": slowdown}, key, keys[0]) for slowdown, key in planted])
 
 
 def summary(found: Sequence[Row], truths: Mapping[float, float]) -> list[Row]:
@@ -148,8 +137,7 @@ def main(argv: list[str]) -> None:
     # without loader workers: behind a wait for batches, spins would cost nothing and be no slowdown
     config = replace(config, num_workers=0)
     if options.small:
-        own = {**config.workload, "base_channels": 16, "data": "memory", "eval_samples": 32}
-        config = replace(config, num_samples=160, workload=own)
+        config = smallest(config)
     make_data(config)
     watch = Watch()
     slowdowns = SLOWDOWNS[-1:] if options.small else SLOWDOWNS

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from _common import (
@@ -28,13 +27,13 @@ from _common import (
     ratio,
     run,
 )
-from _engine import GENERATIONS_A_TRY, Line, disturbed, log_ratios, tries
+from _engine import GENERATIONS_A_TRY, Line, by_try, disturbed, log_ratios, smallest
 from _engine import run as run_generations
 
 from perfkit import units
 from perfkit.config import RunConfig
 from perfkit.engine.plan import RowPlan
-from perfkit.stats import MIN_GENERATIONS, median, outcome, ratio_interval
+from perfkit.stats import MIN_GENERATIONS, median, ratio_interval
 
 TRIES = 10
 MOST_WRONG_SHARE = 3 / 20
@@ -55,19 +54,9 @@ def copies(config: RunConfig, pairs: Pairs) -> tuple[RowPlan, ...]:
 
 def judged(lines: Sequence[Line], pairs: Pairs = PAIRS) -> list[Row]:
     """Return a row per pair of every try: the ratio, its interval and the outcome."""
-    found = []
-    for number, generations in enumerate(tries(lines), start=1):
-        for first, second in pairs:
-            interval = ratio_interval(log_ratios(generations, second, first))
-            found.append(
-                {
-                    "try": number,
-                    "pair": f"{first} {second}",
-                    "speedup": interval,
-                    "outcome": outcome(interval, len(generations)),
-                }
-            )
-    return found
+    return by_try(
+        lines, [({"pair": f"{first} {second}"}, second, first) for first, second in pairs]
+    )
 
 
 def spreads(lines: Sequence[Line]) -> dict[str, float]:
@@ -118,8 +107,7 @@ def main(argv: list[str]) -> None:
     options = parse(made, argv)
     config, environment = base("cpu", "baseline")
     if options.small:
-        own = {**config.workload, "base_channels": 16, "data": "memory", "eval_samples": 32}
-        config = replace(config, num_samples=160, workload=own)
+        config = smallest(config)
     make_data(config)
     count = 1 if options.small else options.tries * GENERATIONS_A_TRY
     pairs = PAIRS[:1] if options.small else PAIRS

@@ -121,22 +121,17 @@ def targets(rows: dict[str, Row]) -> tuple[Target, ...]:
     """Return what issue and design ask of the two witnesses."""
     found = []
     contending, alone = rows.get("contending"), rows["alone"]
-    if contending is not None and contending["run_delay_s"] is not None:
-        if contending["contention_s"] is not None:
-            ratio = contending["run_delay_s"].value / contending["contention_s"].value
-            found.append(
-                Target(
-                    name="run delay ÷ (running − idle): two witnesses of contention",
-                    wanted="0.75 to 1.25",
-                    measured=f"{ratio:.2f}",
-                    met=abs(ratio - 1) <= WITNESS_WITHIN,
-                )
-            )
+    for of, name in (
+        ("contention_s", "run delay ÷ (running − idle): two witnesses of contention"),
         # of which waiting and handing over are a part that no run delay sees
-        ratio = contending["run_delay_s"].value / contending["input_s"].value
+        ("input_s", "run delay ÷ (real − replay beside idle workers), contending"),
+    ):
+        if contending is None or contending["run_delay_s"] is None or contending[of] is None:
+            continue
+        ratio = contending["run_delay_s"].value / contending[of].value
         found.append(
             Target(
-                name="run delay ÷ (real − replay beside idle workers), contending",
+                name=name,
                 wanted="0.75 to 1.25",
                 measured=f"{ratio:.2f}",
                 met=abs(ratio - 1) <= WITNESS_WITHIN,

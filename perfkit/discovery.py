@@ -27,9 +27,11 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from perfkit.errors import UsageError
 
+T = TypeVar("T")
 _PACKAGE = Path(__file__).parent
 WORKLOAD_FORMS = (
     "a workload is a name, timm:NAME, path/to/file.py:FACTORY or package.module:FACTORY"
@@ -61,6 +63,31 @@ def load(kind: str, name: str) -> ModuleType:
     if source.is_relative_to(_PACKAGE):
         return _ours(kind, name)
     return _import_file(source)
+
+
+def ask(kind: str, name: str, call: str, *given: object, answer: type[T], kept: str) -> T | None:
+    """Call the function of a plug-in that answers with a value of a type, or with None.
+
+    Args:
+        call: the function and what it is given, `check(evidence)`.
+        kept: what is not lost where it fails, for the hint.
+
+    Raises:
+        UsageError: it has no such function, which failed or answered with something else.
+    """
+    plugin, what, function = load(kind, name), f"{_ONE[kind]} {name}", call.partition("(")[0]
+    asked = getattr(plugin, function, None)
+    if asked is None:
+        raise UsageError(f"{what}: {plugin.__file__} has no function {call}")
+    try:
+        found = asked(*given)
+    except Exception as error:
+        problem = f"{what} failed: {type(error).__name__}: {error}"
+        raise UsageError(problem, hint=f"mend {plugin.__file__}; {kept}") from error
+    if found is not None and not isinstance(found, answer):
+        wanted = f"{function}() should return a {answer.__name__} or None"
+        raise UsageError(f"{what}: {wanted}, not {found!r}")
+    return found
 
 
 def check_workload(arch: str) -> None:

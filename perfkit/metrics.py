@@ -21,7 +21,7 @@ SPREAD = ("median", "p10", "p90")
 JUDGED = (*INTERVAL, "outcome")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Metric:
     """One thing that is known of a row."""
 
@@ -29,9 +29,9 @@ class Metric:
     """The field of `Row`, or what the field's values are chosen for (`peak_bytes`)."""
     title: str
     """At the head of a column or of a plot."""
+    kind: Kind
     description: str
     """One sentence for the glossary, without a full stop."""
-    kind: Kind
     better: Better | None = None
     """Which of two values is the better one; None where neither is."""
     said: str = ""
@@ -72,161 +72,92 @@ def head(name: str, part: str) -> str:
 
 
 _ALL = (
-    Metric(
-        name="key", title="Configuration", kind="text",
-        description="The workload and its variant, `arch/variant`",
-    ),
-    Metric(name="arch", title="Workload", kind="text", description="What is trained"),
-    Metric(name="variant", title="Variant", kind="text", description="What is changed, and its precision"),
-    Metric(name="status", title="Status", kind="text", description="`ok`, or how the row failed"),
-    Metric(name="message", title="Message", kind="text", description="Why the status is not `ok`"),
-    Metric(
-        name="epoch_time_s", title="Epoch time", kind="duration", better="lower", parts=INTERVAL,
-        description="Forecast of one epoch: steps × measured step, and every other part that was measured",
-    ),
-    Metric(
-        name="epoch_parts_s", title="Parts of an epoch", kind="duration", member="epoch_part_{}_s",
-        description="What the forecast of an epoch is the sum of",
-    ),
-    Metric(
-        name="step_time_s", title="Step time", kind="duration", better="lower", parts=SPREAD,
-        description="The median of single steps, with their 10th and 90th percentile",
-    ),
-    Metric(
-        name="phases_s", title="Phases of a step", kind="duration", member="phase_{}_s",
-        description="Mean seconds of a step in each phase; their sum is the mean step",
-    ),
-    Metric(
-        name="phases_clock", title="Clock of the phases", kind="text",
-        description="Whether the host's clock or the device's told the phases",
-    ),
-    Metric(
-        name="not_ready_share", title="Next batch not ready", kind="share", better="lower",
-        description="Part of the steps whose next batch in order was not there when it was asked for",
-    ),
-    Metric(
-        name="run_delay_s", title="Run delay", kind="duration", better="lower",
-        description="Mean time of a step that the trainer's thread could run and had no core (Linux)",
-    ),
-    Metric(
-        name="exposed_wait_s", title="Exposed wait", kind="duration", better="lower",
-        description="Mean time of a step that the device idled for its batch",
-    ),
-    Metric(
-        name="samples_per_sec", title="Samples/s", said="samples per second", kind="rate",
-        better="higher", description="Samples that training takes a second, within an epoch's steps",
-    ),
-    Metric(
-        name="speedup", title="Speed-up", kind="ratio", better="higher", parts=JUDGED,
-        description="The reference's epoch time ÷ this row's, with its 95 % interval: above 1 is faster",
-    ),
-    Metric(
-        name="step_speedup", title="Speed-up of the step", kind="ratio", better="higher", parts=JUDGED,
-        description="Likewise of the time of a sample, by steps alone",
-    ),
-    Metric(
-        name="memory_ratio", title="Memory ratio", kind="ratio", better="lower",
-        description="Peak memory ÷ the reference's",
-    ),
-    Metric(
-        name="peak_bytes", title="Peak memory", kind="bytes", better="lower",
-        description="What rows are compared by: the device's allocated peak where there is one, else the"
-        " host's",
-    ),
-    Metric(
-        name="peak_allocated_bytes", title="Allocated device memory", kind="bytes", better="lower",
-        description="The most that torch's allocator gave to tensors",
-    ),
-    Metric(
-        name="peak_reserved_bytes", title="Reserved device memory", kind="bytes", better="lower",
-        description="The most that torch's allocator held from the device",
-    ),
-    Metric(
-        name="peak_rss_bytes", title="Host memory (RSS)", kind="bytes", better="lower",
-        description="The most that the training process had resident (VmHWM)",
-    ),
-    Metric(
-        name="memory", title="Further memory", said="peak memory", kind="bytes", member="memory_{}",
-        description="Peaks of the first steps, allocator retries, the device's total, the workers' PSS",
-    ),
-    Metric(
-        name="gpu_util_share", title="GPU utilisation", kind="share",
-        description="Part of the time in which at least one kernel ran (NVML); how full the device was it"
-        " does not say",
-    ),
-    Metric(
-        name="telemetry", title="Telemetry", kind="count", member="telemetry_{}",
-        description="What the device and the host told meanwhile",
-    ),
-    Metric(
-        name="mfu", title="MFU", kind="share", better="higher",
-        description="Model FLOP/s ÷ the device's published peak for this precision",
-    ),
-    Metric(
-        name="gemm_ceiling_share", title="Share of the matrix-product ceiling", kind="share",
-        better="higher",
-        description="Model FLOP/s ÷ the rate of a large matrix product measured in place",
-    ),
-    Metric(
-        name="flops_per_sample", title="FLOPs per sample", kind="count",
-        description="Floating-point operations of the model for one sample, forward and backward",
-    ),
-    Metric(
-        name="startup_s", title="Starting", kind="duration", member="startup_{}_s",
-        description="What is paid once: starting workers, the first batch, the first step",
-    ),
-    Metric(
-        name="compile_break_even_epochs", title="Epochs until compiling has paid", kind="count",
-        better="lower", description="Epochs after which compiling with a cold cache has paid for itself",
-    ),
-    Metric(
-        name="loader", title="Loader", kind="duration", member="loader_{}",
-        description="Means of a batch in a loader worker: fetch, its CPU part, collate, hand-over",
-    ),
-    Metric(
-        name="loss", title="Distance of losses", kind="ratio", better="lower", member="loss_{}",
-        description="Largest distance to FP32's losses in units of FP32's first loss, and its tolerance",
-    ),
-    Metric(
-        name="effective", title="Read back from torch", kind="text", member="effective_{}",
-        description="Settings as torch tells them, never as they were asked for",
-    ),
-    Metric(
-        name="overhead_share", title="Own cost", said="perfkit's own cost", kind="share",
-        better="lower", description="perfkit's own calls ÷ the step time",
-    ),
-    Metric(
-        name="generations", title="Generations", kind="count",
-        description="Fresh processes that the row was measured in, one after another",
-    ),
-    Metric(
-        name="steps_measured", title="Steps measured", kind="count",
-        description="Timed steps in all blocks of the row",
-    ),
-    Metric(
-        name="generation_epoch_time_s", title="Epoch time by generation", kind="duration", better="lower",
-        description="The forecast of each generation: what intervals are taken from",
-    ),
-    Metric(
-        name="generation_speedup", title="Speed-up by generation", kind="ratio", better="higher",
-        description="Each generation's speed-up, within it",
-    ),
-    Metric(
-        name="windows", title="Windows", kind="duration", member="windows_{}_s",
-        description="Mean steps of a watched training, in windows of equal length",
-    ),
-    Metric(
-        name="generation_full_epoch_s", title="Real epochs", kind="duration", better="lower",
-        description="Epochs that were run whole beside the forecast, without periodic work",
-    ),
-    Metric(
-        name="unavailable", title="Not available", kind="text",
-        description="Which values are missing, each with the code of its reason",
-    ),
-    Metric(
-        name="notes", title="Notes", kind="text",
-        description="What else to know of the row, each with a code of the list below",
-    ),
+    Metric("key", "Configuration", "text", "The workload and its variant, `arch/variant`"),
+    Metric("arch", "Workload", "text", "What is trained"),
+    Metric("variant", "Variant", "text", "What is changed, and its precision"),
+    Metric("status", "Status", "text", "`ok`, or how the row failed"),
+    Metric("message", "Message", "text", "Why the status is not `ok`"),
+    Metric("epoch_time_s", "Epoch time", "duration",
+           "Forecast of one epoch: steps × measured step, and every other part that was measured",
+           better="lower", parts=INTERVAL),
+    Metric("epoch_parts_s", "Parts of an epoch", "duration",
+           "What the forecast of an epoch is the sum of", member="epoch_part_{}_s"),
+    Metric("step_time_s", "Step time", "duration",
+           "The median of single steps, with their 10th and 90th percentile", better="lower", parts=SPREAD),
+    Metric("phases_s", "Phases of a step", "duration",
+           "Mean seconds of a step in each phase; their sum is the mean step", member="phase_{}_s"),
+    Metric("phases_clock", "Clock of the phases", "text",
+           "Whether the host's clock or the device's told the phases"),
+    Metric("not_ready_share", "Next batch not ready", "share",
+           "Part of the steps whose next batch in order was not there when it was asked for",
+           better="lower"),
+    Metric("run_delay_s", "Run delay", "duration",
+           "Mean time of a step that the trainer's thread could run and had no core (Linux)",
+           better="lower"),
+    Metric("exposed_wait_s", "Exposed wait", "duration",
+           "Mean time of a step that the device idled for its batch", better="lower"),
+    Metric("samples_per_sec", "Samples/s", "rate",
+           "Samples that training takes a second, within an epoch's steps",
+           said="samples per second", better="higher"),
+    Metric("speedup", "Speed-up", "ratio",
+           "The reference's epoch time ÷ this row's, with its 95 % interval: above 1 is faster",
+           better="higher", parts=JUDGED),
+    Metric("step_speedup", "Speed-up of the step", "ratio",
+           "Likewise of the time of a sample, by steps alone", better="higher", parts=JUDGED),
+    Metric("memory_ratio", "Memory ratio", "ratio",
+           "Peak memory ÷ the reference's", better="lower"),
+    Metric("peak_bytes", "Peak memory", "bytes",
+           "What rows are compared by: the device's allocated peak where there is one, else the host's",
+           better="lower"),
+    Metric("peak_allocated_bytes", "Allocated device memory", "bytes",
+           "The most that torch's allocator gave to tensors", better="lower"),
+    Metric("peak_reserved_bytes", "Reserved device memory", "bytes",
+           "The most that torch's allocator held from the device", better="lower"),
+    Metric("peak_rss_bytes", "Host memory (RSS)", "bytes",
+           "The most that the training process had resident (VmHWM)", better="lower"),
+    Metric("memory", "Further memory", "bytes",
+           "Peaks of the first steps, allocator retries, the device's total, the workers' PSS",
+           said="peak memory", member="memory_{}"),
+    Metric("gpu_util_share", "GPU utilisation", "share",
+           "Part of the time in which at least one kernel ran (NVML); how full the device was it"
+           " does not say"),
+    Metric("telemetry", "Telemetry", "count",
+           "What the device and the host told meanwhile", member="telemetry_{}"),
+    Metric("mfu", "MFU", "share",
+           "Model FLOP/s ÷ the device's published peak for this precision", better="higher"),
+    Metric("gemm_ceiling_share", "Share of the matrix-product ceiling", "share",
+           "Model FLOP/s ÷ the rate of a large matrix product measured in place", better="higher"),
+    Metric("flops_per_sample", "FLOPs per sample", "count",
+           "Floating-point operations of the model for one sample, forward and backward"),
+    Metric("startup_s", "Starting", "duration",
+           "What is paid once: starting workers, the first batch, the first step", member="startup_{}_s"),
+    Metric("compile_break_even_epochs", "Epochs until compiling has paid", "count",
+           "Epochs after which compiling with a cold cache has paid for itself", better="lower"),
+    Metric("loader", "Loader", "duration",
+           "Means of a batch in a loader worker: fetch, its CPU part, collate, hand-over",
+           member="loader_{}"),
+    Metric("loss", "Distance of losses", "ratio",
+           "Largest distance to FP32's losses in units of FP32's first loss, and its tolerance",
+           better="lower", member="loss_{}"),
+    Metric("effective", "Read back from torch", "text",
+           "Settings as torch tells them, never as they were asked for", member="effective_{}"),
+    Metric("overhead_share", "Own cost", "share",
+           "perfkit's own calls ÷ the step time", said="perfkit's own cost", better="lower"),
+    Metric("generations", "Generations", "count",
+           "Fresh processes that the row was measured in, one after another"),
+    Metric("steps_measured", "Steps measured", "count", "Timed steps in all blocks of the row"),
+    Metric("generation_epoch_time_s", "Epoch time by generation", "duration",
+           "The forecast of each generation: what intervals are taken from", better="lower"),
+    Metric("generation_speedup", "Speed-up by generation", "ratio",
+           "Each generation's speed-up, within it", better="higher"),
+    Metric("windows", "Windows", "duration",
+           "Mean steps of a watched training, in windows of equal length", member="windows_{}_s"),
+    Metric("generation_full_epoch_s", "Real epochs", "duration",
+           "Epochs that were run whole beside the forecast, without periodic work", better="lower"),
+    Metric("unavailable", "Not available", "text",
+           "Which values are missing, each with the code of its reason"),
+    Metric("notes", "Notes", "text",
+           "What else to know of the row, each with a code of the list below"),
 )  # fmt: skip
 
 METRICS: Mapping[str, Metric] = {one.name: one for one in _ALL}

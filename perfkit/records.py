@@ -86,12 +86,6 @@ class StepRecord(NamedTuple):
     its schedstat). Steps shorter than 50 ms share one reading equally; the sum over a block is exact."""
 
     @property
-    def other_s(self) -> float:
-        """The residual: host time of the step outside every phase."""
-        phases = self.data_wait_s + self.h2d_s + self.forward_s + self.backward_s
-        return self.step_s - phases - self.optimizer_s
-
-    @property
     def own_step_s(self) -> float:
         """Time of the step where it ran: on the device's clock where there is one, else the host's."""
         return self.step_s if math.isnan(self.device_step_s) else self.device_step_s

@@ -38,6 +38,8 @@ class Ran:
 
 
 Command = Callable[..., Ran]
+Told = tuple[object, str, str]
+"""Exit code, stdout, stderr."""
 
 
 def perform(
@@ -75,3 +77,17 @@ def leave(patch: pytest.MonkeyPatch, *flags: str, command: str = "bench") -> obj
     with pytest.raises(SystemExit) as left:
         main()
     return left.value.code
+
+
+def told(
+    patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> Callable[..., Told]:
+    """A function that runs a command with the flags that it is given, and returns what came out."""
+
+    def run(*flags: str) -> Told:
+        code = leave(patch, *flags, command=command)
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return code, said.out, said.err
+
+    return run

@@ -73,6 +73,20 @@ def alive(folder: Path) -> list[str]:
     return found
 
 
+def states(group: int) -> dict[int, str]:
+    """State of every living process of a group, by id."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                state, _, pgrp = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:3]
+            except OSError:
+                continue
+            if int(pgrp) == group and state != "Z":
+                found[int(entry.name)] = state
+    return found
+
+
 def all_gone(folder: Path, within_s: float = 60.0) -> bool:
     """Whether every process started in `folder` ends within some seconds."""
     deadline = time.monotonic() + within_s

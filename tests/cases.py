@@ -7,11 +7,14 @@ from typing import Any
 
 from pipelines import WORKERS, attributed, judged
 
+from perfkit import discovery
 from perfkit.diagnosis.evidence import Burst, Evidence, OwnWork, Stretch
+from perfkit.diagnosis.remedies import Proposal
 
 ALONE = replace(WORKERS, num_workers=0)
 FOUR = replace(WORKERS, num_workers=4)
 GPU = replace(WORKERS, devices=("cuda:0",), num_workers=4)
+COMPILED = replace(WORKERS, variants=(("fp32", None), ("compile", None)))
 HOPPER = {
     "device_name": "H100", "device_capability": [9, 0], "bf16_native": True,
     "device_memory_bytes": 80 * 2**30,
@@ -131,3 +134,9 @@ CASES: dict[str, tuple[Evidence, Any]] = {
         judged("communication_bound"),
     ),
 }
+
+
+def propose(name: str, made: Evidence, judgement: Any) -> Proposal | None:
+    """What a remedy answers."""
+    answer: Proposal | None = discovery.load("remedies", name).propose(made, judgement)
+    return answer

@@ -10,6 +10,7 @@ from evidences import CONFIG, evidence
 
 from perfkit.config import RunConfig
 from perfkit.diagnosis.evidence import Attribution, Evidence, Stretch
+from perfkit.diagnosis.predict import Pipeline, pipeline_of
 from perfkit.document import Verdict
 from perfkit.stats import Interval
 
@@ -78,3 +79,10 @@ def attributed(
             step_s=steps_s / STEPS,
         ),
     )
+
+
+def pipeline(made: Evidence) -> Pipeline:
+    """The pipeline of evidence that has one."""
+    found = pipeline_of(made)
+    assert found is not None
+    return found

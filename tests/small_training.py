@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,12 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from perfkit.config import RunConfig
+from perfkit.records import STEPS, StepRecord
 from perfkit.runfolder import RunFolder
 from perfkit.training import losses, setup
 from perfkit.training.arms import Real
+from perfkit.training.edges import Edges
+from perfkit.training.loading import BatchOrder, make_loader
 from perfkit.training.loop import Loop
 from perfkit.training.probe.recorder import Recorder
 from perfkit.training.setup import Training
@@ -95,3 +99,39 @@ def loop_of(path: Path, **settings: Any) -> Loop:
     """A loop over such a training, its steps recorded below `path`."""
     steps = path / "steps.bin"
     return Loop(Training(config(**settings)), Recorder(steps), steps)
+
+
+def answered(value: dict[str, Any]) -> dict[str, Any]:
+    """The answer as the engine gets it: without NaN, which JSON has not."""
+    got: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
+    assert got == value
+    return got
+
+
+def raising(error: Exception) -> Any:
+    """A function that raises it, whatever it is called with."""
+
+    def raises(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return raises
+
+
+def edges_of(loop: Loop, folder: Path) -> tuple[Real, Edges]:
+    """The edges of a loop over a loader of its own, and what reads that."""
+    training = loop.training
+    order = BatchOrder(training.config)
+    loader = make_loader(training.config, training.workload, order)
+    real = Real(loader)
+    return real, Edges(loop, real, loader, order, str(folder))
+
+
+def source_of(loop: Loop) -> Real:
+    """A loader of its own for that loop."""
+    training = loop.training
+    return Real(make_loader(training.config, training.workload, BatchOrder(training.config)))
+
+
+def records(loop: Loop) -> list[StepRecord]:
+    """The steps that it has recorded."""
+    return list(STEPS.read(loop._steps_file))

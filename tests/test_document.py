@@ -5,29 +5,21 @@ from __future__ import annotations
 import errno
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stored_values import documents as any_document
-from stored_values import floats, intervals, json_values, names
+from stored_values import json_values
 
 from perfkit import documentfile as documents
 from perfkit.document import (
     SCHEMA_VERSION,
-    Basis,
-    Diagnosis,
     Document,
-    NaiveReading,
-    Operator,
-    Remedy,
     Row,
-    Severity,
     Speedup,
-    Verdict,
 )
 from perfkit.errors import EXIT_USAGE, DamagedFile, LaterVersion, PerfkitError, UsageError
 from perfkit.stats import Interval
@@ -43,60 +35,6 @@ PROMISED_OF_A_ROW = (
     " gemm_ceiling_share effective overhead_share generations steps_measured unavailable"
 )
 MINIMAL = Document(kind="bench", command="perfkit bench", created="", environment={}, base={})
-
-
-numbers = st.dictionaries(names, floats, max_size=3)
-shares = st.floats(0, 1)
-texts = st.lists(st.text(), max_size=2).map(tuple)
-verdicts = st.builds(
-    Verdict,
-    kind=names,
-    severity=st.sampled_from(get_args(Severity)),
-    share=intervals,
-    seconds_per_epoch=floats,
-    stage=st.none() | names,
-    flags=texts,
-    removable_s=st.none() | intervals,
-    evidence=texts,
-)
-remedies = st.builds(
-    Remedy,
-    name=names,
-    basis=st.sampled_from(get_args(Basis)),
-    variant=st.none() | names,
-    predicted_speedup=st.none() | intervals,
-    measured_speedup=st.none() | intervals,
-    snippet=st.text(),
-    changes_training=st.booleans(),
-)
-diagnoses = st.builds(
-    Diagnosis,
-    primary=names,
-    verdicts=st.lists(verdicts, max_size=2).map(tuple),
-    breakdown_s=numbers,
-    differential_s=st.dictionaries(names, intervals, max_size=2),
-    actual_samples_per_sec=st.none() | floats,
-    workers_needed=st.none() | st.integers(0, 99),
-    operators=st.lists(
-        st.builds(Operator, name=names, share=shares, where=st.none() | names), max_size=2
-    ).map(tuple),
-    remedies=st.lists(remedies, max_size=2).map(tuple),
-    naive_nvidia_smi=st.none()
-    | st.builds(
-        NaiveReading,
-        gpu_util_share=shares,
-        blames=st.sampled_from(["loader", "model", None]),
-        is_right=st.booleans(),
-        why=st.text(),
-    ),
-    inconclusive_because=st.none() | st.text(),
-)
-diagnosed = st.builds(
-    lambda document, diagnosis: replace(document, diagnosis=diagnosis),
-    any_document,
-    st.none() | diagnoses,
-)
-"""Documents with every part that there is."""
 
 
 def changed(**changes: Any) -> str:
@@ -176,7 +114,7 @@ def test_the_promised_fields_are_there() -> None:
         assert set(PROMISED_OF_A_ROW.split()) <= set(row)
 
 
-@given(diagnosed)
+@given(any_document)
 def test_there_and_back(document: Document) -> None:
     """Every Document comes back equal, and is written the same again."""
     text = documents.dumps(document)

@@ -128,14 +128,6 @@ def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
     assert math.isnan(first.run_delay_s)
 
 
-def test_the_residual_of_a_step() -> None:
-    """What is outside every phase; unknown when a phase is."""
-    phases = {"data_wait_s": 0.1, "h2d_s": 0.05, "forward_s": 0.2, "backward_s": 0.3}
-    known = step(0)._replace(step_s=1.0, **phases, optimizer_s=0.15)
-    assert known.other_s == pytest.approx(0.2)
-    assert math.isnan(known._replace(h2d_s=NAN).other_s)
-
-
 def test_a_missing_file(tmp_path: Path) -> None:
     """It has no records to count, and cannot be read."""
     assert STEPS.count(tmp_path / "none.bin") == 0

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from perfkit.document import Operator
 from perfkit.errors import DamagedFile
 
 STEP = "perfkit#step"
@@ -23,18 +24,6 @@ STEP = "perfkit#step"
 MOST_OPERATORS = 5
 _BACKWARD = "autograd::engine::evaluate_function: "
 Event = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class OperatorTime:
-    """One of the costliest operators: seconds of its own per step, on the device where there is one."""
-
-    name: str
-    own_s: float
-    share: float
-    """Of the time of all operators."""
-    where: str | None = None
-    """File, first line and name of the function that called it; None where stacks were not recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +35,7 @@ class Trace:
     """Time in which at least one kernel ran, seconds per step; None where there is no device."""
     launches: float | None
     """Kernels per step."""
-    operators: tuple[OperatorTime, ...]
+    operators: tuple[Operator, ...]
 
 
 def read(path: Path) -> Trace:
@@ -87,12 +76,7 @@ def summarise(events: Iterable[Event]) -> Trace:
         busy_s=union_s(kernels) / steps if kernels else None,
         launches=len(kernels) / steps if kernels else None,
         operators=tuple(
-            OperatorTime(
-                name=name,
-                own_s=us * 1e-6 / steps,
-                share=us / total_us,
-                where=places.of(longest),
-            )
+            Operator(name=name, share=us / total_us, where=places.of(longest))
             for name, (us, longest) in costly
         ),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perfkit.document import Document
+from perfkit.report import flat
 from perfkit.runfolder import StudyFolder
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ class Run:
 
     def frame(self) -> pd.DataFrame:
         """Return its rows as a data frame, a column for each metric in SI units, named as in the Document."""
-        from perfkit.report import csvfile
-
-        return csvfile.frame([self])
+        return flat.frame([(self.name, self.document)])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,13 +130,17 @@ def test_readiness_means_the_same(doors: Doors) -> None:
 
 
 def test_a_planted_sleep_is_waited_for_alike(doors: Doors) -> None:
-    """Both tell a wait of the sleep's size in the step, and the sleep itself where the batch was made."""
-    workers, player, script = doors
-    fetches = [median(f.fetch_s for f in told.fetches) for told in (player, script)]
-    waits = [median(s.data_wait_s for s in told.steps) for told in (player, script)]
-    for fetch_s, wait_s in zip(fetches, waits, strict=True):
-        assert fetch_s >= SLEEP_S
-        # beside one worker the step itself, a millisecond or two, is not waited for
-        assert wait_s >= (0.5 if workers else 1.0) * SLEEP_S
-    for one, other in (fetches, waits):
-        assert one == pytest.approx(other, rel=0.35)
+    """Both tell the sleep where the batch was made, and that a step without a worker waits for all of it.
+
+    The least of many is told: what else the machine does only adds to it.
+    """
+    workers, *told = doors
+    for door in told:
+        assert SLEEP_S <= min(fetch.fetch_s for fetch in door.fetches) < 2 * SLEEP_S
+        assert median(step.step_s for step in door.steps) >= SLEEP_S
+        waits = [step.data_wait_s for step in door.steps]
+        if workers:
+            # a worker sleeps while the step, of a millisecond or two, is computed
+            assert max(waits) > 0.5 * SLEEP_S
+        else:
+            assert SLEEP_S <= min(waits) < 2 * SLEEP_S

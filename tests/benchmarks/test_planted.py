@@ -102,12 +102,7 @@ def test_every_job_has_an_expectation_and_an_ablation() -> None:
     plain = JOBS["plain"]
     for name, job in JOBS.items():
         off = _plants.job(f"{name}_off")
-        same = {
-            "step_s": plain.step_s,
-            "sleeps": False,
-            "settings": plain.settings,
-            "own": plain.own,
-        }
+        same = dict(step_s=plain.step_s, sleeps=False, settings=plain.settings, own=plain.own)
         assert replace(off, **same) == plain
         assert (off.step_s, off.sleeps) == (job.step_s, job.sleeps)
         assert off.settings.keys() == job.settings.keys() and off.own.keys() == job.own.keys()
@@ -227,11 +222,7 @@ def a_row(job: str, **values: Any) -> dict[str, Any]:
 
 def test_matrix_counts_planted_by_said() -> None:
     """Planted kinds are rows; what was said besides is a column at the end."""
-    rows = [
-        a_row("slow_storage"),
-        a_row("slow_decode"),
-        a_row("fighting", said="inconclusive"),
-    ]
+    rows = [a_row("slow_storage"), a_row("slow_decode"), a_row("fighting", said="inconclusive")]
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in matrix(rows).split("\n")]
     assert lines[0] == ["planted ↓ said →", "input_bound", "inconclusive"]
     assert lines[2:4] == [["input_bound", "2", ""], ["contended", "", "1"]]

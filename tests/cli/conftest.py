@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from bench_command import Command, Ran, perform
+from bench_command import Command, Ran, Told, perform, told
 from bench_process import PLUGINS
 from fake_engine import FakeEngine
+from report_documents import TWO_ROWS
+from report_study import make, wavy
 
 from perfkit import documentfile as documents
 from perfkit.runfolder import StudyFolder
@@ -37,3 +40,16 @@ def command(
 def diagnose(command: Command) -> Command:
     """Run `perfkit diagnose` likewise."""
     return partial(command, command="diagnose")
+
+
+STEPS = {"convnext/fp32": [wavy(20), wavy(20)], "convnext/amp": [wavy(20), wavy(20)]}
+
+
+@pytest.fixture
+def report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Told]:
+    """Run `perfkit report` in a folder with one study; exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / ".perfkit" / "20260101T000000Z-bench", TWO_ROWS, STEPS)
+    return told(monkeypatch, capsys, "report")

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bench_command import Told, told
 from report_documents import failed
 from simulated_runs import simulated
 
 from perfkit import documentfile as documents
-from perfkit.cli.main import main
 from perfkit.document import Document
-
-Told = tuple[object, str, str]
 
 
 @pytest.fixture
@@ -26,16 +23,7 @@ def compare(
 ) -> Callable[..., Told]:
     """Run `perfkit compare` in an empty folder; exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Told:
-        monkeypatch.setattr(sys, "argv", ["perfkit", "compare", *arguments])
-        with pytest.raises(SystemExit) as leave:
-            main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return leave.value.code, said.out, said.err
-
-    return run
+    return told(monkeypatch, capsys, "compare")
 
 
 def store(name: str, document: Document) -> str:

@@ -6,47 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from evidences import CONFIG, Plant, blocks, evidence, planted, spread
+from evidences import Plant, blocks, evidence, planted
+from judgements import TRAINING, arms, judged, waiting
 
-from perfkit.config import RunConfig
-from perfkit.diagnosis.attribution import attribute
-from perfkit.diagnosis.evidence import Dispatch, Stretch
-from perfkit.diagnosis.judge import Judgement, judge
-
-TRAINING = replace(CONFIG, num_samples=1600, num_workers=2)
-"""100 steps of batch 16."""
-COMPUTE = {"forward": 0.04, "backward": 0.06}
-
-
-def judged(
-    *stretches: Stretch, config: RunConfig = TRAINING, cores: int | None = 2, **row: Any
-) -> Judgement:
-    fields: dict[str, Any] = {"epoch_parts_s": {"steps": 10.0}, "phases_s": COMPUTE, **row}
-    made = replace(evidence(config, cores, **fields), stretches=stretches)
-    return judge(replace(made, attribution=attribute(made)))
-
-
-def arms(
-    real_s: float = 0.1,
-    idle_s: float = 0.1,
-    running_s: float | None = None,
-    *,
-    waits: tuple[float, ...] = (),
-    ready: int = 1,
-    **told: Any,
-) -> list[Stretch]:
-    """Six palindromes of arms."""
-    return [
-        *blocks("real", real_s, waits=waits, ready=ready, **told),
-        *blocks("replay", idle_s),
-        *blocks("replay_running", idle_s if running_s is None else running_s),
-    ]
-
-
-def waiting(wait_s: float, of_s: float = 0.1, *, ready: bool = False) -> dict[str, Any]:
-    """A row whose steps wait so long."""
-    name = "transfer" if ready else "waiting"
-    return {"exposed_wait_s": wait_s, "phases_s": {name: wait_s, "forward": of_s - wait_s}}
+from perfkit.diagnosis.evidence import Dispatch
+from perfkit.diagnosis.judge import judge
 
 
 def test_a_queue_that_is_always_full_is_no_lack_of_workers() -> None:
@@ -99,14 +63,6 @@ def test_nothing_removable_is_computing() -> None:
     assert found.compute_samples_per_sec == pytest.approx(160)
 
 
-def test_full_cores_of_which_nobody_tells_are_not_computing() -> None:
-    """On a CPU, workers busy, no arms and no run delay: it may be contention."""
-    found = judged(loader={"busy_share": 0.9}, cores=2)
-    assert found.primary == "inconclusive"
-    assert found.inconclusive_because is not None and "time-budget" in found.inconclusive_because
-    assert judged(loader={"busy_share": 0.9}, cores=8).primary == "compute_bound"
-
-
 @pytest.mark.parametrize(("loader", "primary"), [(183.0, "balanced"), (400.0, "inconclusive")])
 def test_small_causes_together(loader: float, primary: str) -> None:
     """4 % each of four causes: balanced only if neither side alone is much faster."""
@@ -126,35 +82,6 @@ def test_loader_and_computing_that_only_together_are_slow_are_not_balanced() -> 
     }
     found = judged(*arms(step_s, idle_s, idle_s + 0.001), **row)
     assert found.primary != "balanced"
-
-
-def test_a_shared_machine_is_told() -> None:
-    """More than a quarter of the blocks ran beside somebody else's load."""
-    stretches = [replace(s, disturbed=n % 3 == 0) for n, s in enumerate(arms())]
-    found = judged(*stretches)
-    assert found.primary == "inconclusive"
-    assert "12 of 36 blocks" in (found.inconclusive_because or "")
-
-
-def test_witnesses_that_disagree_do_not_conclude() -> None:
-    """The arms see 20 ms of a step and the kernel none."""
-    found = judged(*arms(0.1, 0.05, 0.07, run_delay_s=0.0))
-    assert found.primary == "inconclusive"
-    assert "run delay" in (found.inconclusive_because or "")
-
-
-def test_too_few_palindromes_do_not_conclude_contention() -> None:
-    """Six make an interval."""
-    stretches = [s for s in arms(0.1, 0.05, 0.09) if s.palindrome < 3]
-    found = judged(*stretches)
-    assert found.primary == "inconclusive" and "3 palindromes" in (found.inconclusive_because or "")
-
-
-def test_an_epoch_that_is_not_known_does_not_conclude() -> None:
-    """What was lost may have been most of it."""
-    assert judged(epoch_parts_s={}).primary == "inconclusive"
-    half = judged(*arms(), phases_s={"forward": 0.05})
-    assert half.primary == "inconclusive" and "50 %" in (half.inconclusive_because or "")
 
 
 @pytest.mark.parametrize(("fetch_s", "needed"), [(0.045, 2), (0.075, 3), (0.105, 4)])
@@ -244,57 +171,6 @@ def test_causes_that_share_their_work_rank_by_their_own_part() -> None:
     assert own == [("contended", None, 5.5), ("input_bound", "decode", 1.7)]
     assert found.verdicts[1].removable_s is not None
     assert found.verdicts[1].removable_s.value == pytest.approx(7.2)
-
-
-def test_contention_that_may_be_none_does_not_conclude() -> None:
-    """20 ms ± 50 by the arms alone; the kernel's word ends the doubt either way."""
-
-    def wide(**told: Any) -> Judgement:
-        running = spread(blocks("replay_running", 0.1), 0.5)
-        real = blocks("real", 0.1, **told)
-        return judged(*real, *blocks("replay", 0.08, **(told and {"run_delay_s": 0.0})), *running)
-
-    alone = wide()
-    assert alone.primary == "inconclusive"
-    assert "not known well enough: 20 ± 57 ms" in (alone.inconclusive_because or "")
-    assert wide(run_delay_s=0.02).primary == "contended"
-
-
-def test_a_difference_that_nobody_explains_does_not_conclude() -> None:
-    """30 ms of 70 are neither waited nor cost by running workers."""
-    step_s, idle_s = 16 / 230, 16 / 410
-    row = {"epoch_parts_s": {"steps": 100 * step_s}, "phases_s": {"forward": step_s}}
-    found = judged(*arms(step_s, idle_s, idle_s + 0.001), **row)
-    assert found.primary == "inconclusive"
-    because = found.inconclusive_because or ""
-    assert "29.5 ms longer than a step of 39.0 ms" in because
-    assert "perfkit bench --sweep num_workers=0,1,2" in because
-
-
-def test_more_than_the_doubt_concludes() -> None:
-    """Waiting for 60 % of a step stands, whatever few palindromes say of the rest."""
-    stretches = [s for s in arms(0.1, 0.03, 0.05, waits=(0.06,) * 10, ready=0) if s.palindrome < 3]
-    assert judged(*stretches, **waiting(0.06)).primary == "input_bound"
-
-
-def test_only_much_that_is_untracked_is_a_cause() -> None:
-    """Of 10 % it is told, of 17 it comes first, of 25 nothing can be said."""
-    little, much, most = (
-        judged(*arms(), phases_s={"waiting": 0.0, "forward": forward_s})
-        for forward_s in (0.09, 0.083, 0.075)
-    )
-    assert (little.primary, much.primary, most.primary) == (
-        "compute_bound", "untracked", "inconclusive",
-    )  # fmt: skip
-    assert [v.kind for v in little.verdicts] == ["compute_bound", "untracked"]
-    assert "25.0 ms of a step of 100 ms in nothing of it" in (most.inconclusive_because or "")
-
-
-def test_waits_that_were_not_recorded_do_not_conclude() -> None:
-    """Computing may be all, or half."""
-    found = judged(exposed_wait_s=None, phases_s={"forward": 0.1}, cores=8)
-    assert found.primary == "inconclusive"
-    assert "was not recorded" in (found.inconclusive_because or "")
 
 
 def test_without_arms_it_judges_by_waits_and_run_delay() -> None:

@@ -118,7 +118,7 @@ def test_a_lost_part_is_an_empty_cell() -> None:
 
 def test_columns_say_their_unit() -> None:
     """Every measured number has its unit as the end of its column's name."""
-    names = csvfile.frame([Run(name="run", document=TWO_ROWS)]).columns
+    names = Run(name="run", document=TWO_ROWS).frame().columns
     assert {"epoch_time_s", "epoch_time_high_s", "phase_forward_s", "epoch_part_steps_s"} <= set(
         names
     )

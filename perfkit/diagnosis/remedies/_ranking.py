@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from perfkit import discovery
 from perfkit.diagnosis import measured
 from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.predict import Effect, Pipeline, predict
 from perfkit.diagnosis.remedies._command import command
 from perfkit.diagnosis.remedies._contract import Proposal
 from perfkit.document import Remedy
-from perfkit.errors import UsageError
 from perfkit.stats import EFFECT, Interval
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 
 def remedies(
@@ -60,24 +56,8 @@ def proposals(
 
 
 def _ask(name: str, evidence: Evidence, judgement: Judgement) -> Proposal | None:
-    remedy = discovery.load("remedies", name)
-    propose = getattr(remedy, "propose", None)
-    if propose is None:
-        raise UsageError(
-            f"remedy {name}: {remedy.__file__} has no function propose(evidence, judgement)"
-        )
-    try:
-        proposal = propose(evidence, judgement)
-    except Exception as error:
-        raise UsageError(
-            f"remedy {name} failed: {type(error).__name__}: {error}",
-            hint=f"mend {remedy.__file__}; what was measured is kept",
-        ) from error
-    if proposal is not None and not isinstance(proposal, Proposal):
-        raise UsageError(
-            f"remedy {name}: propose() should return a Proposal or None, not {proposal!r}"
-        )
-    return proposal
+    call, kept = "propose(evidence, judgement)", "what was measured is kept"
+    return discovery.ask("remedies", name, call, evidence, judgement, answer=Proposal, kept=kept)
 
 
 def _tried(proposal: Proposal, trials: Mapping[str, Interval]) -> Proposal:

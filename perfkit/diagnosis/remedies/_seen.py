@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from perfkit import units, variants
 from perfkit.diagnosis import interpreter, measured
 from perfkit.diagnosis.evidence import Evidence, LoaderFacts
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.predict import Effect, Pipeline
 from perfkit.document import Verdict
 from perfkit.variants import DeviceInfo
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 INPUT_SHARE = 0.05
 """Waiting is worth a change from this share of the epoch on, as in XProf's input-pipeline analyzer."""

@@ -6,20 +6,14 @@ whitepaper); that is the bound. The scaler's check for infinities costs a synchr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.diagnosis.remedies import _seen
+from perfkit.diagnosis.judge import Judgement
+from perfkit.diagnosis.remedies import _alike, _seen
 from perfkit.diagnosis.remedies._contract import Proposal
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 ANSWERS = ("compute_bound",)
 BY_THE_UNITS = 16.0
 """Most that products can become faster."""
-SLOWER = ("fp32", "tf32")
-"""Precisions that it is faster than."""
 SNIPPET = """\
 scaler = torch.amp.GradScaler("cuda")
 with torch.autocast(device_type="cuda", dtype=torch.float16):
@@ -32,18 +26,14 @@ scaler.update()
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return it on CUDA, where the network's arithmetic takes time in a wider precision."""
-    if _seen.precision(evidence) not in SLOWER or not _seen.is_cuda(evidence):
+    if not _seen.is_cuda(evidence):
         return None
-    if _seen.share(evidence, "compute") < _seen.INPUT_SHARE:
-        return None
-    return Proposal(
-        why=f"Forward, backward and update in {_seen.precision(evidence)} take"
-        f" {_seen.takes(evidence, 'compute')}.",
+    return _alike.lower_precision(
+        evidence,
+        "amp",
+        than=("fp32", "tf32"),
+        at_most=BY_THE_UNITS,
         risk="Products have 11 bits of mantissa and a small range, and the scaler skips some early updates:"
         " compare a few epochs.",
         snippet=SNIPPET,
-        variant="amp",
-        effect=_seen.computes_faster(BY_THE_UNITS),
-        basis="bound",
-        changes_training=True,
     )

@@ -6,16 +6,12 @@ Indexing a tensor and stacking it took 3 µs a sample, decoding a small JPEG alo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from perfkit import units
 from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.predict import Pipeline
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 ANSWERS = ("input_bound/decode", "input_bound/collate")
 IN_MEMORY_S = 30e-6

@@ -7,21 +7,15 @@ one processor here, 1.23 on another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from perfkit import variants
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.diagnosis.remedies import _seen
+from perfkit.diagnosis.judge import Judgement
+from perfkit.diagnosis.remedies import _alike, _seen
 from perfkit.diagnosis.remedies._contract import Proposal
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 ANSWERS = ("compute_bound",)
 BY_THE_UNITS = 16.0
 """Most that products can become faster."""
-SLOWER = ("fp32", "tf32")
-"""Precisions that it is faster than."""
 SNIPPET = """\
 with torch.autocast(device_type=device.type, dtype=torch.bfloat16):
     loss = criterion(model(inputs), targets)
@@ -33,22 +27,14 @@ optimizer.step()
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return it where arithmetic takes time in a wider precision, and the device has units for it."""
     device = _seen.device(evidence)
-    if (
-        _seen.precision(evidence) not in SLOWER
-        or variants.get("bf16").supported(device) is not None
-        or not device.bf16_native
-    ):
+    if variants.get("bf16").supported(device) is not None or not device.bf16_native:
         return None
-    if _seen.share(evidence, "compute") < _seen.INPUT_SHARE:
-        return None
-    return Proposal(
-        why=f"Forward, backward and update in {_seen.precision(evidence)} take"
-        f" {_seen.takes(evidence, 'compute')}.",
+    return _alike.lower_precision(
+        evidence,
+        "bf16",
+        than=("fp32", "tf32"),
+        at_most=BY_THE_UNITS,
         risk="Products have 8 bits of mantissa: losses differ slightly, so compare a few epochs;"
         " on a CPU it can be slower.",
         snippet=SNIPPET,
-        variant="bf16",
-        effect=_seen.computes_faster(BY_THE_UNITS),
-        basis="bound",
-        changes_training=True,
     )

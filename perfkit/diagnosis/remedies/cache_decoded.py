@@ -9,15 +9,12 @@ last is, is seen only when it runs, so that the gain is a bound: fetching at not
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from perfkit import units
 from perfkit.diagnosis.evidence import Evidence, LoaderFacts
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 ANSWERS = ("input_bound/storage", "input_bound/decode", "contended")
 STAGES = ("storage", "decode")

@@ -7,14 +7,10 @@ the time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 ANSWERS = ("compute_bound",)
 MOST = 2.0

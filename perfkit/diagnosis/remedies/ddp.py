@@ -6,14 +6,10 @@ bound is communication and launching at nothing. 3 % is XProf's threshold for co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 ANSWERS = ("communication_bound", "host_bound")
 SNIPPET = """\

@@ -5,14 +5,10 @@ The bound is an update that takes no time. 3 % is XProf's threshold for "all oth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 ANSWERS = ("compute_bound", "host_bound")
 SNIPPET = """\

@@ -8,31 +8,19 @@ for input.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from perfkit import units
 from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.predict import Pipeline, epoch_s, pipeline_of
-from perfkit.diagnosis.remedies import _seen
+from perfkit.diagnosis.remedies import _alike, _seen
 from perfkit.diagnosis.remedies._contract import Proposal
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 ANSWERS = ("input_bound",)
 MOST = 64
 """Workers; nobody needs more on one machine."""
 WITHIN = 0.01
 """More workers that make an epoch less than this part faster are too many."""
-SNIPPET = """\
-loader = DataLoader(
-    dataset,
-    batch_size=batch_size,
-    shuffle=True,
-    num_workers={workers},
-    persistent_workers=True,
-)
-"""
 
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
@@ -50,7 +38,7 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
         f" while the training waited {_seen.takes(evidence, 'waiting')}.",
         risk="Each worker holds a copy of the dataset object and its prefetched batches in memory;"
         " random augmentation draws other numbers, else the training stays the same.",
-        snippet=SNIPPET.format(workers=workers),
+        snippet=_alike.loader_snippet(num_workers=workers, persistent_workers=True),
         variant=f"num_workers={workers}",
         effect=lambda pipeline: replace(pipeline, workers=workers),
     )

@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from perfkit.diagnosis.evidence import Evidence, OwnWork
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.predict import pipeline_of
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 ANSWERS = ("periodic_bound",)
 BETWEEN = ("work between steps", "work between epochs")

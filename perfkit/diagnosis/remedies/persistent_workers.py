@@ -8,27 +8,15 @@ other" time.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from perfkit import units
 from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.predict import Pipeline, pipeline_of
-from perfkit.diagnosis.remedies import _seen
+from perfkit.diagnosis.remedies import _alike, _seen
 from perfkit.diagnosis.remedies._contract import Proposal
 
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
-
 ANSWERS = ("startup_bound",)
-SNIPPET = """\
-loader = DataLoader(
-    dataset,
-    batch_size=batch_size,
-    shuffle=True,
-    num_workers={workers},
-    persistent_workers=True,
-)
-"""
 
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
@@ -51,7 +39,7 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
         why=f"{start} costs {_seen.takes(evidence, 'startup')}, and workers are started anew each time.",
         risk="A dataset object that is changed between epochs is not seen by workers that live on;"
         " the training stays the same.",
-        snippet=SNIPPET.format(workers=workers),
+        snippet=_alike.loader_snippet(num_workers=workers, persistent_workers=True),
         variant="persistent_workers=1",
         effect=effect,
     )

@@ -8,29 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from perfkit import units
 from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.predict import epoch_s, pipeline_of
-from perfkit.diagnosis.remedies import _seen
+from perfkit.diagnosis.remedies import _alike, _seen
 from perfkit.diagnosis.remedies._contract import Proposal
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 ANSWERS = ("input_bound",)
 MOST = 32
 """Batches per worker; more of them is memory that nobody plans for."""
-SNIPPET = """\
-loader = DataLoader(
-    dataset,
-    batch_size=batch_size,
-    shuffle=True,
-    num_workers={workers},
-    prefetch_factor={prefetch},
-)
-"""
 
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
@@ -52,7 +40,7 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
         f" still cost {_seen.of_epoch(evidence, stalled_s)}.",
         risk=f"Up to {now.workers * prefetch} batches lie ready in host memory;"
         " the training stays the same.",
-        snippet=SNIPPET.format(workers=now.workers, prefetch=prefetch),
+        snippet=_alike.loader_snippet(num_workers=now.workers, prefetch_factor=prefetch),
         variant=f"prefetch_factor={prefetch}",
         effect=lambda pipeline: replace(pipeline, prefetch=prefetch),
     )

@@ -5,18 +5,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from perfkit.diagnosis.evidence import Evidence
-from perfkit.diagnosis.predict import pipeline_of
-from perfkit.diagnosis.remedies import _seen
+from perfkit.diagnosis.judge import Judgement
+from perfkit.diagnosis.remedies import _alike
 from perfkit.diagnosis.remedies._contract import Proposal
 
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
-
 ANSWERS = ("periodic_bound/visualisation",)
-TASK = "visualisation"
 SNIPPET = """\
 if epoch % {every} == 0:
     plot_embeddings(model, epoch)
@@ -25,17 +19,6 @@ if epoch % {every} == 0:
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return twice the number of epochs between two, where plots take time."""
-    now, found = pipeline_of(evidence), evidence.attribution
-    if now is None or found is None or TASK not in now.periodic:
-        return None
-    cost_s, every = now.periodic[TASK].epoch_s, 2 * evidence.config.count_of("viz_every")
-    if every == 0 or cost_s < _seen.OTHER_SHARE * found.epoch_s:
-        return None
-    return Proposal(
-        why=f"Plots every {_seen.count(every // 2, 'epoch')} cost"
-        f" {_seen.of_epoch(evidence, cost_s)}.",
-        risk="There are half as many of them to look at; the training stays the same.",
-        snippet=SNIPPET.format(every=every),
-        variant=f"viz_every={every}",
-        effect=_seen.less_often(TASK, every),
+    return _alike.half_as_often(
+        evidence, "visualisation", what="Plots", setting="viz_every", snippet=SNIPPET
     )

@@ -59,8 +59,6 @@ class Slot:
     """Where a row lies, in inches from the top of the axes."""
 
     row: Row
-    text_in: float
-    """Baseline of the last line of its name."""
     bar_in: float
     """Middle of its bar."""
 
@@ -90,7 +88,7 @@ def bar_page(
         bars=bars,
         legend_lines=legend_lines,
     )
-    return figure, axes, [Slot(row, *place) for row, place in zip(rows, places, strict=True)]
+    return figure, axes, [Slot(row, bar_in) for row, (_, bar_in) in zip(rows, places, strict=True)]
 
 
 def lanes(
