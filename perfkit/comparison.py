@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from perfkit import units
 from perfkit.document import Document, Note, Speedup, Status
 from perfkit.stats import Interval
 
@@ -71,6 +72,8 @@ class ComparedRow:
     more_steps: int | None = None
     """Of a watched training whose comparison is inconclusive: some so many steps more in each run would
     settle it, were they like those seen; null where it is settled, or where a hundredfold would not do."""
+    more_generations: int | None = None
+    """Likewise, of the comparison that counts where generations are compared."""
     against_reference: Speedup | None = None
     """NEW's speed-up ÷ OLD's, each against the reference of its own run: what befell both is not in it."""
     memory_on: Literal["device", "host"] | None = None
@@ -111,6 +114,18 @@ class Comparison(Document):
     """What `--fail-on` asked for."""
     tripped: tuple[Note, ...] = ()
     """The gates that tripped, a note per row."""
+    undecided: tuple[Note, ...] = ()
+    """Those that did not and may yet, a note per row with what would decide it."""
+
+
+def would_tell(steps: int | None, generations: int | None) -> str | None:
+    """Return how much more would settle a comparison, in words; None where neither is known."""
+    if steps is not None:
+        return f"some {units.significant(steps)} steps more in each run would tell"
+    if generations is not None:
+        plural = "" if generations == 1 else "s"
+        return f"some {generations} generation{plural} more of each run would tell"
+    return None
 
 
 def _status(side: Side | None) -> Status | None:

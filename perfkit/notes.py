@@ -25,6 +25,7 @@ NOTES: Mapping[str, str] = {
     "no_dataloader": "Its batches came from something other than a DataLoader.",
     "no_loader": "No batch came from a loader: an update is a step.",
     "other_thread": "Another thread fetches the batches, so waits for them are not seen.",
+    "threads_at_once": "Two of its threads trained at a time, and one alone was followed.",
     "no_updates_seen": "No optimizer's update was seen.",
     "compiled_optimizer": "Updates are compiled into the graph and cannot be seen.",
     "recording_failed": "Recording stopped before the script did.",

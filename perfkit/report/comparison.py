@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from perfkit import units
-from perfkit.comparison import By, ComparedRow, Comparison, Side
+from perfkit.comparison import By, ComparedRow, Comparison, Side, would_tell
 from perfkit.report.columns import plain
 from perfkit.report.comparison_table import columns, ratio, records, table, time_of
 from perfkit.report.terminal import MOST_TEXT_WIDTH, fits, labelled, wrapped
@@ -101,6 +101,7 @@ def remarks(comparison: Comparison) -> list[tuple[str, str]]:
     found = [("Gate", f"{note.code} tripped by {plain(note.text)}") for note in comparison.tripped]
     if comparison.gates and not comparison.tripped:
         found.append(("Gate", f"none tripped of {', '.join(comparison.gates)}"))
+    found += [("Gate", f"{one.code} is open for {plain(one.text)}") for one in comparison.undecided]
     found += [("Failed", text) for row in comparison.compared if (text := _failure(row))]
     found += [("Warning", plain(note.text)) for note in comparison.warnings]
     unshared = comparison.unavailable.get("against_reference")
@@ -182,6 +183,5 @@ def _failure(row: ComparedRow) -> str:
 def _named(row: ComparedRow) -> str:
     assert row.judged is not None
     said = f"{plain(row.key)} {ratio(row.judged)}"
-    if row.more_steps is None or row.judged.outcome != "inconclusive":
-        return said
-    return f"{said}, some {units.significant(row.more_steps)} steps more in each run would tell"
+    more = would_tell(row.more_steps, row.more_generations)
+    return f"{said}, {more}" if more and row.judged.outcome == "inconclusive" else said

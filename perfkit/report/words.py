@@ -73,7 +73,9 @@ _REASONS = {
     "disturbed": "somebody else's load ran beside it",
     "attached": "a script is watched as it is, and nothing of it is run once more",
     "first_epoch": "no second epoch was seen to begin",
+    "no_loader": "no batch came from a loader, and what is waited for it is not seen",
     "other_thread": "another thread fetches the batches, and what is waited for it is not seen",
+    "threads_at_once": "two threads of the process trained at a time",
     "only_launched": "the host only launches these collectives, and their time on the device is not seen",
     "unknown_peak": "no published peak is known for this device",
 }

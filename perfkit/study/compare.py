@@ -23,26 +23,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from perfkit import units
 from perfkit.comparison import (
     ComparedRow,
     Comparison,
-    MemoryOutcome,
     Side,
     Source,
+    would_tell,
 )
 from perfkit.document import Document, Row, Speedup
 from perfkit.errors import UsageError
 from perfkit.stats import MIN_GENERATIONS, effective_sizes, outcome, welch_ratio
 from perfkit.study.basis import ATTACHED, Basis, basis_of, logarithms
 from perfkit.study.differences import differences, notes, warnings
-from perfkit.study.gate import Gate, tripped
-from perfkit.study.longer import more_steps
+from perfkit.study.gate import DRIFT, Gate, tripped, undecided
+from perfkit.study.longer import Settled, is_settled, more_generations, more_steps
+from perfkit.study.peaks import MEMORY_SAME_WITHIN, memory_outcome, memory_ratio, place_of
 
 _WORTH = ", as many as their autocorrelation leaves of them"
-MEMORY_SAME_WITHIN = 0.02
-"""Peaks have no interval: this close they are the same. A device allocator counts bytes that tensors take,
-and two runs differ only where a library chose another workspace; resident memory of 68 processes of two
-identical trainings spread over 0.7 % (two-core CPU)."""
 
 
 def compare(
@@ -99,6 +97,7 @@ def compare(
         differences=different,
         gates=tuple(map(str, gates)),
         tripped=tripped(gates, compared),
+        undecided=undecided(gates, compared, judge.more),
         method={
             "part": basis.part,
             "interval": f"95 %, Welch's t over {values}, {MIN_GENERATIONS} or more of each run",
@@ -163,14 +162,16 @@ class _Judge:
             reason = "only_in_new" if old is None else "only_in_old"
             return ComparedRow(
                 **head,
-                old=self._side(old, self.old, _place(row)),
-                new=self._side(new, self.new, _place(row)),
+                old=self._side(old, self.old, place_of(row)),
+                new=self._side(new, self.new, place_of(row)),
                 unavailable=dict.fromkeys(("speedup", "against_reference", "memory_ratio"), reason),
             )
-        place = _place(old, new)
+        place = place_of(old, new)
         theirs, ours = self._side(old, self.old, place), self._side(new, self.new, place)
         direct, relative, unavailable = self._times(old, new)
-        ratio = _memory_ratio(theirs, ours)
+        judged, ratio = relative or direct, memory_ratio(theirs, ours)
+        is_open = judged is not None and judged.outcome == "inconclusive"
+        more = self._more(old, new, is_settled) if is_open else {}
         if ratio is None:
             unavailable["memory_ratio"] = "no_data"
         return ComparedRow(
@@ -178,7 +179,8 @@ class _Judge:
             old=theirs,
             new=ours,
             speedup=direct,
-            more_steps=self._more_steps(old, new, direct),
+            more_steps=more.get("steps"),
+            more_generations=more.get("generations"),
             against_reference=relative,
             memory_on=place,
             memory_ratio=ratio,
@@ -211,12 +213,32 @@ class _Judge:
             logarithms(self.basis.times_s(new, self.new)),
         )
 
-    def _more_steps(self, old: Row, new: Row, judged: Speedup | None) -> int | None:
+    def more(self, row: ComparedRow, gate: Gate) -> str:
+        """Say what would decide whether a row is beyond a gate's limit."""
+        old, new = (
+            next(one for one in document.rows if one.key == row.key)
+            for document in (self.old, self.new)
+        )
+        found = self._more(old, new, lambda ratio: gate.is_beyond(row, ratio))
+        return would_tell(**found) or (
+            f"no longer run tells it from the machine's drift between the runs ({units.share(DRIFT)}), rows"
+            " that ran in turns with the same reference would"
+            if row.against_reference is None
+            else "a hundred times as much would not tell"
+        )
+
+    def _more(self, old: Row, new: Row, settled: Settled) -> dict[str, int | None]:
+        """Return how many steps, or generations, would settle the comparison that counts."""
         seen = [self.basis.steps(row) for row in (old, new)]
-        if judged is None or judged.outcome != "inconclusive" or None in seen:
-            return None
-        fewest = min(steps for steps in seen if steps is not None)
-        return more_steps(*self._logs(old, new), fewest)
+        counts = [steps for steps in seen if steps is not None]
+        if len(counts) == 2:
+            return {
+                "steps": more_steps(*self._logs(old, new), min(counts), settled),
+                "generations": None,
+            }
+        logs = _relative_logs(old, new) if self.reference not in (None, new.key) else ([], [])
+        before, after = logs if all(logs) else self._logs(old, new)
+        return {"steps": None, "generations": more_generations(before, after, settled)}
 
     def _side(
         self, row: Row | None, document: Document, place: Literal["device", "host"] | None
@@ -257,31 +279,14 @@ def _worth(old: Sequence[float], new: Sequence[float]) -> tuple[float, float]:
 
 def _relative(old: Row, new: Row) -> Speedup | None:
     """Judge two samples of speed-ups against one reference."""
+    return _speedup(*_relative_logs(old, new))
+
+
+def _relative_logs(old: Row, new: Row) -> tuple[list[float], list[float]]:
     before, after = (logarithms(row.generation_speedup) for row in (old, new))
     # what is faster has the larger speed-up and the smaller time
-    return _speedup([-log for log in before], [-log for log in after])
+    return [-log for log in before], [-log for log in after]
 
 
 def _unchanged() -> Speedup:
     return Speedup(value=1.0, low=1.0, high=1.0, outcome="same")
-
-
-def _place(*rows: Row) -> Literal["device", "host"] | None:
-    """Where peaks of all these rows were taken."""
-    if all(row.peak_allocated_bytes for row in rows):
-        return "device"
-    device = any(row.peak_allocated_bytes for row in rows)
-    return "host" if not device and all(row.peak_rss_bytes for row in rows) else None
-
-
-def _memory_ratio(old: Side | None, new: Side | None) -> float | None:
-    if old is None or new is None or not old.peak_bytes or not new.peak_bytes:
-        return None
-    return new.peak_bytes / old.peak_bytes if old.status == new.status == "ok" else None
-
-
-def memory_outcome(ratio: float) -> MemoryOutcome:
-    """Judge peak memory of NEW ÷ OLD."""
-    if ratio > 1 + MEMORY_SAME_WITHIN:
-        return "more"
-    return "less" if ratio < 1 / (1 + MEMORY_SAME_WITHIN) else "same"

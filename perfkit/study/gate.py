@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from perfkit import units
-from perfkit.comparison import ComparedRow
-from perfkit.document import Note
+from perfkit.comparison import ComparedRow, would_tell
+from perfkit.document import Note, Speedup
 from perfkit.errors import UsageError
+from perfkit.stats import Interval
 
 Kind = Literal["slower", "memory", "inconclusive"]
 DRIFT = 0.05
 """How much more room `slower` gives a row that has no reference to be held against: the machine's drift
 between two runs is in its ratio and not in its interval."""
+_NO_TIME = "there is nothing to compare its time by"
 EXAMPLE = "slower:5%,memory:5%,inconclusive"
 
 
@@ -36,14 +38,29 @@ class Gate:
             over = ratio is not None and ratio > 1 + self.limit
             return f"peak memory is {units.ratio(ratio)}" if over else None
         judged = row.judged
-        if judged is None or judged.high is None or judged.outcome == "inconclusive":
+        if judged is None or judged.outcome == "inconclusive" or not self.is_beyond(row, judged):
             return None
+        return _as_fast(judged)
+
+    def is_beyond(self, row: ComparedRow, ratio: Interval | Speedup) -> bool:
+        """Whether the whole interval of a ratio lies beyond: what is merely likely does not stop a merge."""
         drift = DRIFT if row.against_reference is None else 0.0
-        # the whole interval has to lie beyond: what is merely likely does not stop a merge
-        if judged.high * (1 + self.limit) * (1 + drift) >= 1:
+        return ratio.high is not None and ratio.high * (1 + self.limit) * (1 + drift) < 1
+
+    def is_open(self, row: ComparedRow) -> str | None:
+        """Say why a row that does not trip it may yet; None where it trips, or is well within the limit.
+
+        It is beyond the limit as measured, or what the limit is on is not known.
+        """
+        if self.kind == "inconclusive" or self.trips(row) is not None or not _is_measured(row):
             return None
-        value, interval = units.ratio_interval(judged.value, judged.low, judged.high)
-        return f"it is {value} as fast {interval}"
+        if self.kind == "memory":
+            return "peak memory is not known in both runs" if row.memory_ratio is None else None
+        judged = row.judged
+        if judged is None:
+            return _NO_TIME
+        is_near = judged.value * (1 + self.limit) < 1
+        return f"{_as_fast(judged)}, beyond the limit, but not surely so" if is_near else None
 
     def __str__(self) -> str:
         percent = units.significant(100 * self.limit).rstrip("0").rstrip(".") or "0"
@@ -71,14 +88,41 @@ def tripped(gates: Sequence[Gate], rows: Sequence[ComparedRow]) -> tuple[Note, .
     )
 
 
+def undecided(
+    gates: Sequence[Gate], rows: Sequence[ComparedRow], more: Callable[[ComparedRow, Gate], str]
+) -> tuple[Note, ...]:
+    """Return what did not trip and may yet, gate by gate, with what would decide it.
+
+    Args:
+        more: says that of a row whose time lies beyond a gate's limit as measured.
+    """
+    return tuple(
+        Note(code=str(gate), text=f"{row.key}: {reason}{tail}")
+        for gate in gates
+        for row in rows
+        if (reason := gate.is_open(row)) is not None
+        for tail in [f"; {more(row, gate)}" if gate.kind == "slower" and row.judged else ""]
+    )
+
+
+def _as_fast(judged: Speedup) -> str:
+    value, interval = units.ratio_interval(judged.value, judged.low, judged.high)
+    return f"it is {value} as fast {interval}"
+
+
+def _is_measured(row: ComparedRow) -> bool:
+    """Whether it was, in both runs."""
+    return row.old is not None and row.new is not None and row.old.status == row.new.status == "ok"
+
+
 def _open(row: ComparedRow) -> str | None:
     if row.new is None:
         return "it is not in NEW"
-    measured = row.old is not None and row.old.status == row.new.status == "ok"
-    if row.judged is None and measured:
-        return "there is nothing to compare its time by"
+    if row.judged is None and _is_measured(row):
+        return _NO_TIME
     if row.judged is not None and row.judged.outcome == "inconclusive":
-        return "whether it is slower is not settled"
+        more = would_tell(row.more_steps, row.more_generations)
+        return f"whether it is slower is not settled{f'; {more}' if more else ''}"
     return None
 
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
-from perfkit.config import RunConfig
 from perfkit.settings import Setting as Setting
 
 
@@ -79,6 +78,3 @@ class Workload:
     """Leave out the last batch of an epoch where it is not full."""
     evaluate: Callable[[Epoch], Mapping[str, Any]] | None = None
     periodic: tuple[Periodic, ...] = ()
-
-
-Factory = Callable[[RunConfig], Workload]

@@ -15,7 +15,7 @@ from perfkit.codec import from_json, to_json
 from perfkit.comparison import Comparison
 from perfkit.document import Document, Note
 from perfkit.errors import UsageError
-from perfkit.study.compare import memory_outcome
+from perfkit.study.peaks import memory_outcome
 
 MIB = 2**20
 

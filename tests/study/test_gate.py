@@ -9,7 +9,7 @@ from report_documents import judged
 
 from perfkit.comparison import ComparedRow, Side
 from perfkit.errors import UsageError
-from perfkit.study.gate import Gate, parse, tripped
+from perfkit.study.gate import Gate, parse, tripped, undecided
 
 
 def compared(**changes: Any) -> ComparedRow:
@@ -90,3 +90,42 @@ def test_a_note_names_gate_row_and_reason() -> None:
     (note,) = tripped(parse("slower:5%"), [row])
     assert note.code == "slower:5%"
     assert note.text == "a/b: it is 0.80× as fast [0.75–0.85]"
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"against_reference": (0.9, 0.8, 0.97, "slower")}, "it is 0.90× as fast [0.80–0.97], beyond the"),
+        ({"against_reference": (0.9, 0.8, 1.1, "inconclusive")}, "it is 0.90× as fast [0.80–1.10], beyond"),
+        ({"against_reference": (0.96, 0.9, 1.1, "inconclusive")}, None),
+        ({"against_reference": (0.8, 0.75, 0.85, "slower")}, None),
+        ({}, "there is nothing to compare its time by"),
+        ({"new": None}, None),
+    ],
+)  # fmt: skip
+def test_what_did_not_trip_and_may_yet(row: dict[str, Any], text: str | None) -> None:
+    """Beyond the limit as measured, with what would decide it; what trips, or is well within, is not told."""
+    row = {n: judged(*v) if isinstance(v, tuple) else v for n, v in row.items()}
+    found = undecided(parse("slower:5%"), [compared(**row)], lambda row, gate: "more would tell")
+    if text is None:
+        assert not found
+        return
+    assert found[0].code == "slower:5%" and found[0].text.startswith(f"a/b: {text}")
+    assert found[0].text.endswith("; more would tell") is ("against_reference" in row)
+
+
+def test_a_memory_gate_without_peaks_is_open() -> None:
+    """It cannot trip, and says so; a known peak decides it at once."""
+    gates = parse("memory:5%")
+    (note,) = undecided(gates, [compared(memory_ratio=None)], lambda row, gate: "")
+    assert note.text == "a/b: peak memory is not known in both runs"
+    assert not undecided(gates, [compared(memory_ratio=1.04)], lambda row, gate: "")
+
+
+def test_an_open_row_says_how_much_more_would_settle_it() -> None:
+    """In steps of a watched run, in generations else."""
+    row = {"speedup": judged(0.99, 0.9, 1.1, "inconclusive")}
+    (steps,) = tripped(parse("inconclusive"), [compared(**row, more_steps=240)])
+    (generations,) = tripped(parse("inconclusive"), [compared(**row, more_generations=1)])
+    assert steps.text.endswith("is not settled; some 240 steps more in each run would tell")
+    assert generations.text.endswith("not settled; some 1 generation more of each run would tell")

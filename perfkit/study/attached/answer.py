@@ -8,15 +8,16 @@ from datetime import datetime, timezone
 from typing import Any
 
 from perfkit.codec import to_json
-from perfkit.diagnosis.judge import judge
+from perfkit.diagnosis.judge import Judgement, judge
 from perfkit.diagnosis.remedies import remedies
 from perfkit.document import Diagnosis, Document, Note
 from perfkit.study.attached import ranks, threads
 from perfkit.study.attached.advice import at_their_lines
+from perfkit.study.attached.config import ARCH
 from perfkit.study.attached.load import Loads
 from perfkit.study.attached.passes import NO_LOADER, Passes, Place
 from perfkit.study.attached.read import Recorded
-from perfkit.study.attached.result import ARCH, NOBODY_LOOKED, AttachedRun, attached_run
+from perfkit.study.attached.result import NOBODY_LOOKED, AttachedRun, attached_run
 from perfkit.study.attached.settings import settings_of
 from perfkit.study.diagnose.answer import diagnosis
 
@@ -30,6 +31,7 @@ WITHOUT_LOADER = (
 )
 _OF_ARMS = ("differential_s", "loader_samples_per_sec", "compute_samples_per_sec")
 """What only replayed batches, or a loader by itself, would tell."""
+_AT_ONCE = dict.fromkeys(("breakdown_s", *_OF_ARMS), "threads_at_once")
 _OF_THE_LOADER = (
     "batch_size", "num_workers", "prefetch_factor", "persistent_workers", "pin_memory",
 )  # fmt: skip
@@ -128,6 +130,11 @@ def document_of(
 
 
 def _diagnosis(run: AttachedRun, head: Head) -> Diagnosis:
+    if threads.at_once(run.recorded):
+        judged = Judgement(primary="inconclusive", inconclusive_because=threads.AT_ONCE)
+        return replace(
+            diagnosis(run.evidence, run.result, judged, ()), breakdown_s={}, unavailable=_AT_ONCE
+        )
     judged = judge(run.evidence)
     because = _of_another_thread(run)
     if because is not None and judged.primary == "inconclusive":
@@ -137,11 +144,15 @@ def _diagnosis(run: AttachedRun, head: Head) -> Diagnosis:
     told = at_their_lines(advised, run, head.study, computing=computing)
     found = diagnosis(run.evidence, run.result, judged, told)
     unavailable = {**found.unavailable, **dict.fromkeys(_OF_ARMS, "attached")}
-    if because is not None:
-        unavailable["waiting"] = "other_thread"
+    unseen = threads.waits_unseen(run.recorded, run.loop)
+    breakdown_s = dict(found.breakdown_s)
+    if unseen is not None:
+        unavailable["waiting"] = unavailable["transfer"] = unseen
+        # it lacks nothing: such a step has waited for nothing that was seen
+        breakdown_s = {n: s for n, s in breakdown_s.items() if n not in threads.WAITS}
     if "communication" in unavailable and run.recorded.told("launched_collectives"):
         unavailable["communication"] = "only_launched"
-    return replace(found, unavailable=unavailable)
+    return replace(found, breakdown_s=breakdown_s, unavailable=unavailable)
 
 
 def _of_another_thread(run: AttachedRun) -> str | None:
@@ -208,7 +219,9 @@ def _warnings(runs: Sequence[AttachedRun], told: AttachedRun | None) -> list[Not
         return [Note(code="nothing_trained", text=NOTHING_TRAINED)]
     found = []
     elsewhere = _of_another_thread(told)
-    if elsewhere is not None:
+    if threads.at_once(told.recorded):
+        found.append(Note(code="threads_at_once", text=threads.AT_ONCE))
+    elif elsewhere is not None:
         found.append(Note(code="other_thread", text=elsewhere))
     elif told.loop.main.number == NO_LOADER:
         found.append(Note(code="no_loader", text=WITHOUT_LOADER))

@@ -90,7 +90,8 @@ def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
     saving = intervals.saving(recorded.spans)
     evaluating = intervals.evaluating(passes.evaluation)
     main = max(_steps_of_place(trained).items(), key=lambda item: item[1])[0]
-    epochs = [one for one in trained if one.place == main]
+    # an iterator may be asked for long before it is used
+    epochs = sorted((p for p in trained if p.place == main), key=lambda p: p.steps[0].start_ns)
     per_epoch = _steps_per_epoch(steps, epochs)
     chosen, later = _steady(steps, {one.steps[0].start_ns for one in trained}, epochs)
     between = Between(steps, epochs, [*trained, *passes.beside], saving, evaluating)

@@ -7,13 +7,11 @@ of its steps, so that everything from there on is what bench and diagnose have.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from perfkit.config import RunConfig
 from perfkit.diagnosis import Evidence
 from perfkit.document import Row
 from perfkit.engine.collect import own_delay_s
@@ -24,17 +22,23 @@ from perfkit.engine.results import BlockResult, GenerationResult, ProcessResult
 from perfkit.records import FetchRecord, StepRecord
 from perfkit.stats import Interval, effective_sizes, mean_interval
 from perfkit.study.attached import intervals
+from perfkit.study.attached.config import ARCH, config_of
 from perfkit.study.attached.load import Loads
 from perfkit.study.attached.loop import Loop, loop_of
 from perfkit.study.attached.notes import notes_of
 from perfkit.study.attached.passes import passes_of
 from perfkit.study.attached.read import Recorded
-from perfkit.study.attached.threads import fetched_elsewhere, without_waits
+from perfkit.study.attached.threads import (
+    fetched_elsewhere,
+    row_without_waits,
+    waits_unseen,
+    without_waits,
+)
 from perfkit.study.attached.windows import compared, windows
 from perfkit.study.diagnose.evidence import evidence_of
 from perfkit.study.rows import make_rows
 
-ARCH, VARIANT = "run", "script"
+VARIANT = "script"
 NOBODY_LOOKED = Loads()
 _NOT_ASKED = (
     "speedup", "step_speedup", "memory_ratio", "flops_per_sample", "mfu", "gemm_ceiling_share",
@@ -92,58 +96,16 @@ def attached_run(
     )
     (row,) = make_rows([planned], [result], {})
     row = _completed(row, recorded, loop, process, peak_rss_bytes)
-    if elsewhere:
-        row = replace(row, unavailable={**row.unavailable, "exposed_wait_s": "other_thread"})
     evidence = evidence_of(row, planned, process, recorded.environment)
+    unseen = waits_unseen(recorded, loop)
+    if unseen is not None:
+        evidence = replace(evidence, row=row_without_waits(row, unseen))
     # what waits for another thread's batches is told by its own words
     seen = {} if elsewhere else loop.untracked
     evidence = replace(evidence, attached=True, work=loop.work, untracked=seen)
     return AttachedRun(
         recorded=recorded, loop=loop, planned=planned, result=result, evidence=evidence
     )
-
-
-def config_of(recorded: Recorded, loop: Loop) -> RunConfig:
-    """Return the settings of a training as they were read from inside; of what is not known the defaults.
-
-    An epoch has as many samples as its steps have batches: which of them were smaller is in their times.
-    """
-    place, precision = loop.widest, (recorded.told("precision") or [{}])[-1]
-    size = place.batch_size or _usual_samples(loop.steps)
-    return RunConfig(
-        arch=ARCH,
-        variants=((_precision(precision), None),),
-        devices=(str(precision.get("device") or "cpu"),),
-        parallel="ddp" if (recorded.world_size or 1) > 1 else "none",
-        batch_size=size,
-        num_samples=size * loop.steps_per_epoch,
-        num_workers=max(0, place.num_workers),
-        prefetch_factor=max(1, place.prefetch_factor or 2),
-        pin_memory=place.pin_memory,
-        persistent_workers=place.persistent_workers,
-        num_threads=_threads(recorded.environment),
-    )
-
-
-def _threads(environment: dict[str, Any]) -> int:
-    """Threads that torch computes with: as it said, as OpenMP was told, else one per core, its default."""
-    variables = environment.get("variables") or {}
-    named = variables.get("OMP_NUM_THREADS") if isinstance(variables, dict) else None
-    for threads in (environment.get("num_threads"), named, environment.get("cores_usable")):
-        text = str(threads)
-        if text.isdecimal() and int(text) > 0:
-            return int(text)
-    return 1
-
-
-def _precision(told: dict[str, Any]) -> str:
-    autocast = told.get("autocast")
-    return {"bf16": "bf16", "fp16": "amp"}.get(str(autocast), "fp32")
-
-
-def _usual_samples(steps: Sequence[StepRecord]) -> int:
-    counts = Counter(step.samples for step in steps if step.samples > 0)
-    return counts.most_common(1)[0][0] if counts else 1
 
 
 def _process(recorded: Recorded, loop: Loop, key: str, loads: Loads) -> ProcessResult:

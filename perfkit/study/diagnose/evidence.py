@@ -9,7 +9,7 @@ from typing import Any
 from perfkit.diagnosis import Evidence
 from perfkit.diagnosis.attribution import attribute
 from perfkit.diagnosis.evidence import Burst, Dispatch, Stretch
-from perfkit.document import Operator, Row
+from perfkit.document import Row
 from perfkit.engine.plan import RowPlan
 from perfkit.engine.results import BlockResult, ProcessResult, Profile
 from perfkit.study.forecast import known_parts_s, lost_of_the_epoch
@@ -82,9 +82,7 @@ def _burst(profile: Profile | None, step_s: float | None) -> Burst | None:
         busy_share=busy_share,
         launches=trace.launches,
         synchronising=profile.synchronising or {},
-        operators=tuple(
-            Operator(name=one.name, share=one.share, where=one.where) for one in trace.operators
-        ),
+        operators=trace.operators,
     )
 
 

@@ -191,7 +191,8 @@ def _backward_hook(run: Any) -> Any:
             return run(*args, **kwargs)
         finally:
             session.depth = 0
-            session.backward_ends()
+            if _get_ident() == session.thread:
+                session.backward_ends()
 
     skip_in_dynamo(backward)
     return backward

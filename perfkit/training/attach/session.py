@@ -82,16 +82,19 @@ class Session:
         """Make the folder and the recorder, at the first loader, backward or update."""
         if self._recorder is not None and self._others.is_another(self.thread):
             self._recorder.another_thread()
-        if self.steps is None:
-            self._folder = ProcessFolder(self.place(), self._started_ns)
-            self._recorder = LateRecorder(self._folder.rank.steps)
-            self.steps = Steps(self._recorder, self)
-            self.thread = threading.get_ident()
-            worker.install(self._folder.rank.loader)
-            atexit.register(self.end)
-            if os.getpid() != os.getpgid(0) or "multiprocessing.process" in sys.modules:
-                at_end_of_child(self.end)
-        return self.steps
+        with self._others.moving:
+            return self.steps or self._begin()
+
+    def _begin(self) -> Steps:
+        self._folder = ProcessFolder(self.place(), self._started_ns)
+        self._recorder = LateRecorder(self._folder.rank.steps)
+        self.steps = steps = Steps(self._recorder, self)
+        self.thread = threading.get_ident()
+        worker.install(self._folder.rank.loader)
+        atexit.register(self.end)
+        if os.getpid() != os.getpgid(0) or "multiprocessing.process" in sys.modules:
+            at_end_of_child(self.end)
+        return steps
 
     def passes(self, loader: Any, iterator: Any, iter_s: float) -> Pass:
         """Describe an iteration that has begun."""
@@ -142,11 +145,12 @@ class Session:
         """
         try:
             steps = self.begin()
-            if self.thread != threading.get_ident():
-                if not self._others.may_take_over(self.thread, steps, asking):
-                    return False
-                self.thread = threading.get_ident()
-                self._others.takes_over(steps, asking)
+            with self._others.moving:
+                if self.thread != threading.get_ident():
+                    if not self._others.may_take_over(self.thread, steps, asking):
+                        return False
+                    self.thread = threading.get_ident()
+                    self._others.takes_over(steps, asking)
         except Exception as error:
             self.fail(error)
             return False
@@ -236,8 +240,7 @@ class Session:
         self._reducers.look(folder, trained)
         if self._facts.due(trained):
             self._facts.look(folder, trained)
-        for loader, batches in self._others.news().items():
-            folder.event("other_thread", loader=loader, batches=batches)
+        self._others.tell(folder)
         if steps.bare_steps == forwards.AFTER_STEPS:
             forwards.watch(self)
         explained = steps.sees_forward or not steps.without_loader

@@ -102,3 +102,49 @@ def test_why_collectives_are_not_known_under_nccl(tmp_path: Path, launched: bool
     assert document.diagnosis is not None
     reason = document.diagnosis.unavailable["communication"]
     assert reason == ("only_launched" if launched else "no_data")
+
+
+def test_what_batches_made_by_hand_are_waited_for_is_not_known(tmp_path: Path) -> None:
+    """Null with its reason, in the row and in the diagnosis; never 0 seconds."""
+    script = Script()
+    for _ in range(200):
+        script.step(NO_LOADER, wait_s=0.0)
+    document = answer(tmp_path, script)
+    (row,), found = document.rows, document.diagnosis
+    assert row.exposed_wait_s is None and "data_wait" not in row.phases_s
+    assert row.phases_s["backward"] == pytest.approx(0.005)
+    assert found is not None and found.primary == "compute_bound"
+    assert not {"waiting", "transfer"} & found.breakdown_s.keys()
+    assert sum(found.breakdown_s.values()) == pytest.approx(199 * 0.009)
+    assert row.unavailable["exposed_wait_s"] == "no_loader"
+    assert found.unavailable["waiting"] == found.unavailable["transfer"] == "no_loader"
+
+
+def test_nothing_is_said_where_two_threads_train_at_a_time(tmp_path: Path) -> None:
+    """The steps of the one that is followed wait for a loader, which would be a verdict by itself."""
+    script = Script()
+    script.loader()
+    number = script.begin()
+    script.event("threads_at_once")
+    for _ in range(50):
+        script.step(number, wait_s=0.1)
+    document = answer(tmp_path, script)
+    (row,), (warning,), found = document.rows, document.warnings, document.diagnosis
+    assert found is not None and found.primary == "inconclusive"
+    assert (found.verdicts, found.remedies, found.breakdown_s) == ((), (), {})
+    assert (warning.code, warning.text) == ("threads_at_once", found.inconclusive_because)
+    assert "run each training in a process of its own" in warning.text
+    assert row.exposed_wait_s is None and row.unavailable["exposed_wait_s"] == "threads_at_once"
+
+
+def test_epochs_follow_each_other_as_their_steps_do(tmp_path: Path) -> None:
+    """Iterators that were asked for in another order than they were used in."""
+    script = Script()
+    script.loader()
+    late, early = script.begin(), script.begin()
+    for number in (early, late):
+        for _ in range(30):
+            script.step(number)
+    document = answer(tmp_path, script)
+    assert document.method["epochs_seen"] == 2
+    assert document.rows[0].windows["first_epoch"].steps == 30 - 20

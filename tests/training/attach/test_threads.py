@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,33 @@ def test_a_thread_with_the_number_of_one_that_is_over_is_another() -> None:
     in_a_thread(asks)
     assert found == [False, False, True]
     assert not others.is_another(-1)
+
+
+def test_two_threads_that_train_at_a_time(threaded: Threaded) -> None:
+    """The other one computes amid steps of the first, which goes on: one is followed, and that is told."""
+    own, others = threaded.script.iterate(loader(0)), threaded.script.iterate(loader(1))
+    threaded.epoch(own, 1)
+    thread = ThreadPoolExecutor(max_workers=1)
+    told: list[bool] = []
+    for _ in range(6):
+        threaded.fetch(own)
+        thread.submit(threaded.epoch, others, 1).result()
+        threaded.train()
+        told.append(threaded.others.at_once)
+    thread.submit(threaded.epoch, others, 9).result()
+    thread.shutdown()
+    # the first two that are amid a step tell nothing yet: a step may be left with its iterator alive
+    assert told == [False, False, False, True, True, True]
+    assert threaded.script.counts() == [(0, 1, 1)] * 7
+
+
+def test_threads_that_take_turns_do_not_train_at_a_time(threaded: Threaded) -> None:
+    """One that lives on trains while the other one rests: all of their steps are seen."""
+    thread = ThreadPoolExecutor(max_workers=1)
+    source = loader(0)
+    for _ in range(6):
+        threaded.epoch(threaded.script.iterate(source), 2)
+        thread.submit(threaded.epoch, threaded.script.iterate(source), 2).result()
+    thread.shutdown()
+    assert not threaded.others.at_once
+    assert [updates for _, _, updates in threaded.script.counts()] == [1] * 24
