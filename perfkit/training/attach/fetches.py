@@ -13,6 +13,7 @@ those that are trained with are fetched with gradients on.
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Any, Protocol
 
 import torch
@@ -21,6 +22,9 @@ from perfkit.records import FORWARD
 from perfkit.training.attach.first import FirstBatch
 from perfkit.training.attach.loaders import Pass
 from perfkit.training.attach.recorder import LateRecorder
+
+MOST_GAPS = 64
+"""Gaps before updates that are kept: those of one step at least."""
 
 
 class Watcher(Protocol):
@@ -47,11 +51,13 @@ class Fetches:
         self.trained = 0
         """Steps in which a backward or an update happened."""
         self.untracked_ns = 0
-        """Time outside next() and outside what lies between a batch and its last update."""
+        """Time outside next() and outside the phases of a step."""
         self.unexplained = False
         """Whether what happens now belongs to no step, unless a backward or an update follows it."""
         self.moment = 0
         """Counts what happens; see `unexplained`."""
+        self.gaps: deque[int] = deque(maxlen=MOST_GAPS)
+        """Moments of late after which an update began: what happened then was in no phase of its step."""
         self.bare_steps = 0
         """Steps that have computed without a loader."""
         self.sees_forward = False

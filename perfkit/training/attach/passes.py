@@ -84,6 +84,9 @@ class Steps(Fetches):
             # an optimizer made of others counts once; the same one again is one that raised before
             self._depth = 1 if self._outer is optimizer else self._depth + 1
             return
+        follows = self._counted and self.unexplained
+        if follows:
+            self.gaps.append(self.moment)
         self.moment += 1
         self.unexplained = False
         self._computes()
@@ -91,6 +94,8 @@ class Steps(Fetches):
         if self._open is None or self._counted:
             self.recorder.enter(OPTIMIZER)
             self._updating = True
+            if follows:
+                self.untracked_ns += self.recorder.told_ns - self._last_ns
 
     def update_ends(self, optimizer: Any) -> None:
         if not self._depth:

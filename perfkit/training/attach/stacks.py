@@ -1,9 +1,10 @@
 """What the training thread does in the time that nothing else explains: its stack, at most 20 times a second.
 
-Sampled is what comes after an update. Whether that was the step's last one is known only when the next
-batch is asked for: until then the samples wait, and a further backward discards them. In a step without a
-loader what lies before, between and after forward, backward and update is sampled; where no forward is seen,
-only waiting for another thread.
+Sampled is what comes after a backward or an update. Whether that was the step's last one, or a forward
+begins there, is known only when the next batch is asked for: until then the samples wait, and a further
+backward discards them; what an update follows is in no phase. In a step without a loader what lies before,
+between and after forward, backward and update is sampled; where no forward is seen, only waiting for another
+thread.
 """
 
 from __future__ import annotations
@@ -104,12 +105,13 @@ class StackSampler:
     def commit(self) -> None:
         """A batch is asked for: what was seen since the last update belonged to no step.
 
-        In a step without a loader whatever was seen did.
+        What was seen before an update was in no phase of its step, and in a step without a loader all was.
         """
         waiting, self._waiting = self._waiting, []
-        moment = self._steps.moment - 1
+        steps = self._steps
+        last = steps.moment - 1
         for seen_at, seen, seconds in waiting:
-            if seen_at == moment or self._steps.without_loader:
+            if seen_at == last or seen_at in steps.gaps or steps.without_loader:
                 self._sums[seen] = self._sums.get(seen, 0.0) + seconds
 
     def tell(self, folder: ProcessFolder) -> None:

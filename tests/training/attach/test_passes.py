@@ -28,6 +28,24 @@ def test_each_batch_of_a_plain_loop_is_a_step(script: Script) -> None:
     assert script.told.trained == 1
 
 
+def test_what_lies_between_backward_and_update_is_untracked(script: Script) -> None:
+    """Not what a further backward follows: that is its forward."""
+    batches = script.iterate(loader(0))
+    script.fetch(batches)
+    script.backward()
+    time.sleep(0.03)
+    script.backward()
+    before_ns, moment = script.steps.untracked_ns, script.steps.moment
+    time.sleep(0.02)
+    script.update()
+    assert script.steps.untracked_ns - before_ns >= 20_000_000
+    assert list(script.steps.gaps) == [moment]
+    script.update()
+    assert len(script.steps.gaps) == 2, "nor is there anything between two updates"
+    script.stop(batches)
+    assert script.counts() == [(0, 2, 2)]
+
+
 def test_a_step_before_an_evaluation_ends_with_its_update(script: Script) -> None:
     """What an evaluation takes is not the step's, however long after it comes."""
     train, check = script.iterate(loader(0)), script.iterate(loader(1))

@@ -31,7 +31,11 @@ class Looked:
 
     def __init__(self, unexplained: bool, without_loader: bool = False, waits: bool = True) -> None:
         self.steps: Any = SimpleNamespace(
-            unexplained=unexplained, moment=7, without_loader=without_loader, sees_forward=False
+            unexplained=unexplained,
+            moment=7,
+            without_loader=without_loader,
+            sees_forward=False,
+            gaps=[],
         )
         begun, self.over = threading.Event(), threading.Event()
         does = augment if waits else compute
@@ -85,6 +89,17 @@ def test_what_a_backward_followed_is_no_untracked_time(tmp_path: Path) -> None:
     looked.steps.moment = 9
     looked.end()
     assert told(looked.sampler, tmp_path) == []
+
+
+def test_what_an_update_followed_is_in_no_phase(tmp_path: Path) -> None:
+    """Gradients that are clipped and logged, between backward and update."""
+    looked = Looked(unexplained=True)
+    wait_for(lambda: looked.samples() >= 1)
+    looked.steps.unexplained = False
+    looked.steps.gaps.append(7)
+    looked.steps.moment = 9
+    looked.end()
+    assert [event["function"] for event in told(looked.sampler, tmp_path)] == ["augment"]
 
 
 @pytest.mark.parametrize("in_library", [True, False])
