@@ -90,6 +90,13 @@ CASES: dict[str, tuple[Evidence, Any]] = {
         attributed(waiting=6.0, compute=4.0, row={"loader": {"fetch_s": 0.01, "collate_s": 0.09}}),
         judged("input_bound", "collate"),
     ),
+    "vectorised_forward": (
+        replace(
+            attributed(compute=10.0, row={"phases_s": {"forward": 0.08, "backward": 0.02}}),
+            long_forward={"match (train.py:31)": OwnWork(share=0.7, inner="iou, boxes.py:7")},
+        ),
+        judged("compute_bound"),
+    ),
     "metrics_every": (
         attributed(compute=8.0, tasks={"metrics": 2.0}),
         judged("periodic_bound", "metrics"),

@@ -243,6 +243,13 @@ def block(number: int, palindrome: int, step_s: float, steps: int = 10) -> Block
     )
 
 
+def generation(*processes: ProcessResult, number: int = 1, **changes: Any) -> GenerationResult:
+    """A generation of these processes side by side, with one palindrome."""
+    values: dict[str, Any] = {"group": 0, "palindromes": 1, "side_by_side": True}
+    values |= {"cost_s": 10.0, "palindrome_s": 2.0, **changes}
+    return GenerationResult(number=number, processes=processes, **values)
+
+
 def row(key: str, config: RunConfig | None = None) -> RowPlan:
     """A planned row of that key."""
     arch, _, variant = key.partition("/")

@@ -3,138 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from report_documents import CPU, GPU, METHOD, row
-
-from perfkit.document import (
-    Diagnosis,
-    Document,
-    NaiveReading,
-    Note,
-    Operator,
-    Remedy,
-    Row,
-    Severity,
-    Spread,
-    Verdict,
+from diagnosis_builders import BASE, HOW, around, diagnosed, step_ms, trained, verdict
+from report_documents import CPU, GPU
+from report_remedies import (
+    CACHE,
+    HALF,
+    LESS_OFTEN,
+    MORE_WORKERS,
+    PASSIVE_THREADS,
+    PREFETCH,
+    REMOVE_SYNC,
+    WORKERS_AND_METRICS,
 )
+
+from perfkit.document import Diagnosis, NaiveReading, Note, Operator
 from perfkit.stats import Interval
 
-SERVER = {**CPU, "cores_usable": 8, "memory_bytes": 32 * 2**30}
-ARMS = ["real", "replay", "replay_running"]
-HOW = {
-    "generations": 1,
-    "processes": 1,
-    "palindromes": [6],
-    "arms": ARMS,
-    "dropped": [],
-    "blocks": 36,
-    "steps": 412,
-    "side_by_side": True,
-    "budget_s": 60.0,
-    "elapsed_s": 57.3,
-    "interval": "95 %, Student's t over palindromes of arms in one process",
-    "sizes": METHOD["sizes"],
-}
-BASE = {"data": "jpeg", "num_workers": 2, "batch_size": 16, "epochs": 100}
-
-
-def around(value: float, half: float) -> Interval:
-    """An interval that lies evenly."""
-    return Interval(value, value - half, value + half)
-
-
-def verdict(
-    kind: str, severity: Severity, share: Interval, seconds: float, *evidence: str, **more: Any
-) -> Verdict:
-    """A verdict with its witnesses."""
-    return Verdict(
-        kind=kind,
-        severity=severity,
-        share=share,
-        seconds_per_epoch=seconds,
-        evidence=evidence,
-        **more,
-    )
-
-
-def trained(parts: dict[str, float], phases: dict[str, float], **changes: Any) -> Row:
-    """The row of a diagnosis: an epoch of parts, a step of phases in milliseconds."""
-    epoch_s, step_s = sum(parts.values()), sum(phases.values()) / 1000
-    values: dict[str, Any] = {
-        "epoch_parts_s": parts,
-        "phases_s": {name: value / 1000 for name, value in phases.items()},
-        "phases_clock": "host",
-        "step_time_s": Spread(median=step_s, p10=0.96 * step_s, p90=1.1 * step_s),
-        "samples_per_sec": 16 / step_s,
-        "generations": 1,
-    }
-    return row("convnext/fp32", epoch_s, None, **(values | changes))
-
-
-def diagnosed(shown: Row, found: Diagnosis, **changes: Any) -> Document:
-    """The Document of `perfkit diagnose`."""
-    values: dict[str, Any] = {
-        "kind": "diagnose",
-        "command": "perfkit diagnose --num-workers 2",
-        "created": "2026-01-01T00:00:00+00:00",
-        "environment": SERVER,
-        "base": BASE,
-        "rows": (shown,),
-        "diagnosis": found,
-        "method": HOW,
-    }
-    return Document(**(values | changes))
-
-
-MORE_WORKERS = Remedy(
-    name="num_workers",
-    variant="num_workers=6",
-    basis="arithmetic",
-    why="A worker makes a batch in 123 ms and computes during 97 % of it; 5.1 of them keep up with a step.",
-    risk="Six workers take 0.9 GiB more memory; the order of samples stays as it is.",
-    command="perfkit bench --num-workers 2 --sweep num_workers=2,6",
-    predicted_speedup=Interval(2.21, 1.98, 2.37),
-    saves_s=Interval(14.6, 13.2, 15.4),
-    snippet="DataLoader(..., num_workers=6, persistent_workers=True)",
-)
-CACHE = Remedy(
-    name="cache_decoded",
-    basis="bound",
-    why="Decoding is 88 % of what a worker does for a sample, and every epoch decodes the same files.",
-    risk="2048 decoded images of 32 pixels take 6 MiB; random crops have to come after the cache.",
-    predicted_speedup=Interval(2.28, 1.0, 2.28),
-    saves_s=Interval(15.0, 0.0, 15.0),
-    snippet="""class Cached(Dataset):
-    def __init__(self, dataset):
-        self.kept = [dataset.decode(i) for i in range(len(dataset))]
-
-    def __getitem__(self, index):
-        return self.transform(self.kept[index])""",
-)
-LESS_OFTEN = Remedy(
-    name="metrics_every",
-    variant="metrics_every=20",
-    basis="arithmetic",
-    why="Metrics take 2.1 s every ten epochs.",
-    risk="Curves of the metrics have half the points.",
-    command="perfkit bench --num-workers 2 --variant metrics_every=20",
-    predicted_speedup=Interval(1.004, 1.003, 1.005),
-    saves_s=Interval(0.105, 0.09, 0.12),
-)
-PREFETCH = Remedy(name="prefetch_factor", variant="prefetch_factor=4", basis="arithmetic")
-HALF = Remedy(
-    name="bf16",
-    variant="bf16",
-    basis="trialled",
-    why="With its batches there, a step took 0.81 of its time in bfloat16.",
-    risk="Products are rounded to 8 bits: hold the losses against those of FP32.",
-    command="perfkit bench --num-workers 2 --variant bf16",
-    predicted_speedup=Interval(1.002, 0.994, 1.01),
-    saves_s=Interval(0.05, -0.2, 0.3),
-    changes_training=True,
-)
 WAITING = (
     "The next batch was not ready at 96 % of the steps, and the trainer waited 38.2 ms for it."
 )
@@ -144,14 +29,7 @@ DECODING = (
 DECODE = diagnosed(
     trained(
         {"steps": 25.0, "epoch_start": 0.2, "evaluation": 1.1, "metrics": 0.21},
-        {
-            "waiting": 38.2,
-            "transfer": 0.8,
-            "forward": 8.6,
-            "backward": 12.1,
-            "optimizer": 2.3,
-            "other": 0.5,
-        },
+        step_ms(38.2, 0.8, 8.6, 12.1, 2.3, 0.5),
         not_ready_share=0.962,
         run_delay_s=0.0006,
     ),
@@ -198,7 +76,7 @@ DECODE = diagnosed(
 CONTENDED = diagnosed(
     trained(
         {"steps": 4.096, "epoch_start": 0.05, "evaluation": 0.3},
-        {"waiting": 1.9, "transfer": 3.5, "forward": 9.8, "backward": 13.6, "optimizer": 2.7, "other": 0.5},
+        step_ms(1.9, 3.5, 9.8, 13.6, 2.7, 0.5),
         not_ready_share=0.04,
         run_delay_s=0.0178,
         notes=(Note(code="few_steps", text="an epoch has 128 steps: its start is a large part of it"),),
@@ -234,17 +112,7 @@ CONTENDED = diagnosed(
         differential_s={"input": around(0.0207, 0.0016), "contention": around(0.0178, 0.0014)},
         compute_samples_per_sec=1416.0,
         actual_samples_per_sec=500.0,
-        remedies=(
-            Remedy(
-                name="passive_threads",
-                basis="arithmetic",
-                why="Two threads of the trainer spin for each other while workers hold the cores.",
-                risk="Where cores are free, passive threads take longer to wake: some 50 µs an operator.",
-                predicted_speedup=Interval(1.52, 1.31, 1.79),
-                saves_s=Interval(1.52, 1.05, 1.96),
-                snippet="export OMP_WAIT_POLICY=passive",
-            ),
-        ),
+        remedies=(PASSIVE_THREADS,),
         unavailable={
             "workers_needed": "not_applicable", "loader_samples_per_sec": "no_time",
             "communication": "not_applicable",
@@ -256,7 +124,7 @@ CONTENDED = diagnosed(
 BALANCED = diagnosed(
     trained(
         {"steps": 6.02, "evaluation": 0.12},
-        {"waiting": 1.4, "transfer": 1.1, "forward": 17.3, "backward": 23.2, "optimizer": 3.6, "other": 0.4},
+        step_ms(1.4, 1.1, 17.3, 23.2, 3.6, 0.4),
         not_ready_share=0.0,
     ),
     Diagnosis(
@@ -272,7 +140,7 @@ BALANCED = diagnosed(
 INCONCLUSIVE = diagnosed(
     trained(
         {"steps": 4.096, "evaluation": 0.3},
-        {"waiting": 3.1, "transfer": 2.3, "forward": 9.8, "backward": 13.6, "optimizer": 2.7, "other": 0.5},
+        step_ms(3.1, 2.3, 9.8, 13.6, 2.7, 0.5),
         unavailable={"epoch_start": "failed", "gpu_util_share": "no_gpu"},
     ),
     Diagnosis(
@@ -296,7 +164,7 @@ INCONCLUSIVE = diagnosed(
 PERIODIC = diagnosed(
     trained(
         {"steps": 6.02, "epoch_start": 0.1, "evaluation": 0.4, "metrics": 3.1, "visualisation": 0.62},
-        {"waiting": 0.2, "transfer": 0.3, "forward": 18.0, "backward": 24.3, "optimizer": 3.7, "other": 0.5},
+        step_ms(0.2, 0.3, 18.0, 24.3, 3.7, 0.5),
     ),
     Diagnosis(
         primary="periodic_bound",
@@ -333,15 +201,7 @@ PERIODIC = diagnosed(
 NAIVE = diagnosed(
     trained(
         {"steps": 52.3, "epoch_start": 0.4, "evaluation": 3.2},
-        {
-            "waiting": 0.1,
-            "transfer": 0.4,
-            "h2d": 6.9,
-            "forward": 26.4,
-            "backward": 41.7,
-            "optimizer": 3.1,
-            "other": 4.9,
-        },
+        step_ms(0.1, 0.4, 26.4, 41.7, 3.1, 4.9, h2d=6.9),
         phases_clock="device",
         not_ready_share=0.0,
         exposed_wait_s=0.0005,
@@ -382,21 +242,7 @@ NAIVE = diagnosed(
             Operator(name="aten::convolution_backward", share=0.31, where="model.py:41"),
             Operator(name="aten::cudnn_convolution", share=0.17),
         ),
-        remedies=(
-            Remedy(
-                name="remove_sync",
-                basis="arithmetic",
-                why="loss.item() at train.py:88 waits for the device at every step.",
-                risk="The loss is printed some steps late.",
-                predicted_speedup=Interval(1.27, 1.24, 1.29),
-                saves_s=Interval(11.9, 10.8, 12.6),
-                snippet=(
-                    "losses += loss.detach()  # on the device\n"
-                    "if step % 50 == 0:\n"
-                    "    print(losses.item() / 50)"
-                ),
-            ),
-        ),
+        remedies=(REMOVE_SYNC,),
         naive_nvidia_smi=NaiveReading(
             gpu_util_share=0.61,
             blames="loader",
@@ -420,14 +266,7 @@ VERIFIED = replace(
             replace(MORE_WORKERS, measured_speedup=Interval(2.09, 2.01, 2.17)),
             replace(CACHE, measured_speedup=Interval(2.16, 2.1, 2.22)),
             replace(LESS_OFTEN, measured_speedup=Interval(0.97, 0.95, 0.99)),
-            Remedy(
-                name="num_workers=6+metrics_every=20",
-                variant="num_workers=6+metrics_every=20",
-                basis="arithmetic",
-                predicted_speedup=Interval(2.24, 2.01, 2.41),
-                saves_s=Interval(14.7, 13.3, 15.5),
-                measured_speedup=Interval(2.12, 2.03, 2.21),
-            ),
+            WORKERS_AND_METRICS,
             PREFETCH,
             HALF,
         ),

@@ -76,6 +76,24 @@ def reference(key: str = "convnext/fp32", **changes: Any) -> Row:
     return row(key, **(values | changes))
 
 
+def on_gpu(**changes: Any) -> Row:
+    """The first row, on a GPU."""
+    values = {"peak_allocated_bytes": 21_400 * 2**20, "gpu_util_share": 0.964, "unavailable": {}}
+    return reference(epoch_s=112.4, half_s=0.31, **(values | changes))
+
+
+def compiled(**changes: Any) -> Row:
+    """A row of that GPU that is compiled."""
+    values = {
+        "speedup": judged(2.257, 2.239, 2.275, "faster"),
+        "peak_allocated_bytes": 9_800 * 2**20,
+        "gpu_util_share": 0.958,
+        "compile_break_even_epochs": 0.66,
+        "unavailable": {},
+    }
+    return row("convnext/amp+compile", 49.8, 0.4, **(values | changes))
+
+
 def judged(value: float, low: float | None, high: float | None, outcome: Outcome) -> Speedup:
     """A speed-up."""
     return Speedup(value=value, low=low, high=high, outcome=outcome)
@@ -156,13 +174,7 @@ INTERRUPTED = document(
     method={"generations": 1, "processes": 2, "elapsed_s": 21.2},
 )
 ON_GPU = document(
-    reference(
-        epoch_s=112.4,
-        half_s=0.31,
-        peak_allocated_bytes=21_400 * 2**20,
-        gpu_util_share=0.964,
-        unavailable={},
-    ),
+    on_gpu(),
     row(
         "convnext/amp",
         61.2,
@@ -172,17 +184,7 @@ ON_GPU = document(
         gpu_util_share=0.981,
         unavailable={"mfu": "unknown_peak"},
     ),
-    row(
-        "convnext/amp+compile",
-        49.8,
-        0.4,
-        speedup=judged(2.257, 2.239, 2.275, "faster"),
-        peak_allocated_bytes=9_800 * 2**20,
-        gpu_util_share=0.958,
-        startup_s={"first_step": 41.3},
-        compile_break_even_epochs=0.66,
-        unavailable={},
-    ),
+    compiled(startup_s={"first_step": 41.3}),
     environment=GPU,
     command="perfkit bench --arch convnext --amp --variant amp+compile",
     method=METHOD | {"processes": 18},
@@ -215,9 +217,7 @@ BATCHES = document(
     command="perfkit bench --sweep num_workers=2,4",
 )  # fmt: skip
 DEVICE_CLOCK = document(
-    reference(
-        epoch_s=112.4,
-        half_s=0.31,
+    on_gpu(
         phases_s={
             "waiting": 0.004, "transfer": 0.021, "h2d": 0.008, "forward": 0.26, "backward": 0.51,
             "optimizer": 0.018, "other": 0.013,
@@ -225,15 +225,8 @@ DEVICE_CLOCK = document(
         phases_clock="device",
         not_ready_share=0.0,
         exposed_wait_s=0.025,
-        peak_allocated_bytes=21_400 * 2**20,
-        gpu_util_share=0.964,
-        unavailable={},
     ),
-    row(
-        "convnext/amp+compile",
-        49.8,
-        0.4,
-        speedup=judged(2.257, 2.239, 2.275, "faster"),
+    compiled(
         phases_s={
             "waiting": 0.061, "transfer": 0.02, "h2d": 0.008, "forward": 0.09, "backward": 0.17,
             "optimizer": 0.012, "other": 0.009,
@@ -241,13 +234,9 @@ DEVICE_CLOCK = document(
         phases_clock="device",
         not_ready_share=0.44,
         exposed_wait_s=0.081,
-        peak_allocated_bytes=9_800 * 2**20,
-        gpu_util_share=0.958,
         startup_s={
             "worker_start": 0.3, "first_batch": 0.9, "first_step": 6.2, "first_step_cold": 41.3,
         },
-        compile_break_even_epochs=0.66,
-        unavailable={},
     ),
     environment=GPU,
     command="perfkit bench --variant amp+compile",

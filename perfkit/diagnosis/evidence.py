@@ -139,10 +139,10 @@ class Communication:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnWork:
-    """Work of a watched script's own, in no phase of a step."""
+    """Work of a watched script's own, in no phase of a step or in its forward."""
 
     share: float = 1.0
-    """Part of the untracked time that it was seen in."""
+    """Part of the time that was looked at, untracked or forward, that it was seen in."""
     every_steps: int | None = None
     """Steps from one time to the next, 1 where it is in each; None where that varies, or is not by steps."""
     between_steps: bool = False
@@ -178,6 +178,8 @@ class Evidence:
     """Periodic work of a watched script, by its name in the epoch's parts."""
     untracked: Mapping[str, OwnWork] = field(default_factory=dict)
     """What was seen in the time that is in no part, the longest first, `get_batch (train.py:13)`."""
+    long_forward: Mapping[str, OwnWork] = field(default_factory=dict)
+    """What was seen in forwards, named alike, where they take longer than backwards; else empty."""
     attached: bool = False
     """Whether it is a script of somebody's own that was watched: nothing of it can be run once more."""
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from perfkit import units
-from perfkit.diagnosis.evidence import Attribution, OwnWork
+from perfkit.diagnosis.evidence import Attribution, Evidence, OwnWork
 from perfkit.stats import Interval
 
 
@@ -62,3 +62,15 @@ def own(name: str) -> str:
 def mostly_in(work: OwnWork | None) -> str:
     """Say which function most of some work is in; empty where that is not known."""
     return "" if work is None or work.inner is None else f", most of it in {work.inner}"
+
+
+def of_long_forward(evidence: Evidence) -> str:
+    """Say what a forward that takes longer than its backward was seen in."""
+    phases = [evidence.row.phases_s[name] for name in ("forward", "backward")]
+    unit = units.time_unit(phases)
+    forward, backward = (units.seconds(one, unit) for one in phases)
+    name, work = next(iter(evidence.long_forward.items()))
+    return (
+        f"Forward takes {forward} of a step and backward, usually twice as long, {backward};"
+        f" {units.share(work.share)} of forward was seen in {own(name)}{mostly_in(work)}."
+    )

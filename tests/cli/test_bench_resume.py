@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from bench_command import perform
 from bench_process import PLUGINS, SHORT, all_gone, bench, rows, study
 from fake_engine import FakeEngine
+from small_device import mounted
 
 from perfkit.engine.executor import Executor
 from perfkit.engine.questions import survey
@@ -50,17 +50,9 @@ def here(tmp_path: Path, interrupted: Path) -> Path:
 @pytest.fixture
 def device(tmp_path: Path, interrupted: Path) -> Iterator[Path]:
     """A small file system with that study."""
-    place = tmp_path / "device"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        why = getattr(error, "stderr", "") or error
-        pytest.skip(f"no file system can be mounted here: {why}")
-    shutil.copytree(interrupted, place / ".perfkit")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with mounted(tmp_path / "device", "4m") as place:
+        shutil.copytree(interrupted, place / ".perfkit")
+        yield place
 
 
 def test_what_was_measured_is_resumed_from(here: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from bench_process import PLUGINS, all_gone
 from fake_engine import row
+from small_device import mounted
 
 from perfkit.engine.executor import Executor
 from perfkit.engine.plan import GenerationPlan
@@ -27,16 +27,8 @@ STEPS = 2000
 @pytest.fixture
 def device(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB."""
-    place = tmp_path / "device"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        why = getattr(error, "stderr", "") or error
-        pytest.skip(f"no file system can be mounted here: {why}")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with mounted(tmp_path / "device", "2m") as place:
+        yield place
 
 
 class Study:

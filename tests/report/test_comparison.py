@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from golden_files import golden
 from report_documents import CPU, judged
 
 from perfkit.comparison import ComparedRow, Comparison, Difference, Side, Source
@@ -112,10 +112,7 @@ def test_golden(name: str) -> None:
     """The exact text; run with PERFKIT_WRITE_GOLDEN=1 to accept a change, and read the diff."""
     width = 60 if name.endswith("_60") else 120
     text = console.render(ALL[name.removesuffix("_60")], width=width, color=False)
-    path = GOLDEN / f"compare_{name}.txt"
-    if os.environ.get("PERFKIT_WRITE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    assert text == golden(GOLDEN / f"compare_{name}.txt", text)
 
 
 @pytest.mark.parametrize("name", ALL)

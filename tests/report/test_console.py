@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from golden_files import golden
 from hypothesis import given
 from hypothesis import strategies as st
 from report_documents import (
@@ -41,10 +41,7 @@ def test_golden(name: str) -> None:
     """The exact text; run with PERFKIT_WRITE_GOLDEN=1 to accept a change, and read the diff."""
     shown = DOCUMENTS.get(name) or DOCUMENTS[name.rpartition("_")[0]]
     text = console.render(shown, width=WIDTHS[name], color=False)
-    path = GOLDEN / f"{name}.txt"
-    if os.environ.get("PERFKIT_WRITE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    assert text == golden(GOLDEN / f"{name}.txt", text)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from golden_files import golden
 
 from perfkit.report import glossary
 
@@ -12,10 +13,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 def test_the_page_is_as_the_lists() -> None:
     """Run with PERFKIT_WRITE_GOLDEN=1 to write it again."""
-    if os.environ.get("PERFKIT_WRITE_GOLDEN"):
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(glossary.page(), encoding="utf-8")
-    assert PAGE.read_text(encoding="utf-8") == glossary.page()
+    text = glossary.page()
+    assert text == golden(PAGE, text)
 
 
 def test_columns_stand_beside_their_title() -> None:

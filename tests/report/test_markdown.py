@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from golden_files import golden
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -57,10 +57,7 @@ def test_golden(name: str) -> None:
     """The exact text; run with PERFKIT_WRITE_GOLDEN=1 to accept a change, and read the diff."""
     document_name, _, format = name.partition(".")
     text = FORMATS[format]([run(DOCUMENTS[document_name])])
-    path = GOLDEN / name
-    if os.environ.get("PERFKIT_WRITE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    assert text == golden(GOLDEN / name, text)
 
 
 @pytest.mark.parametrize("shown", DOCUMENTS.values(), ids=DOCUMENTS)

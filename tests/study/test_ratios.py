@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import fmean, stdev, variance
 
 import pytest
-from fake_engine import block, row
+from fake_engine import block, generation, row
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,20 +27,8 @@ def process(key: str, steps_s: Sequence[float], status: Status = "ok") -> Proces
     return ProcessResult(key=key, status=status, blocks=blocks)
 
 
-def generation(number: int, *processes: ProcessResult) -> GenerationResult:
-    return GenerationResult(
-        number=number,
-        group=0,
-        palindromes=1,
-        side_by_side=True,
-        processes=processes,
-        cost_s=10.0,
-        palindrome_s=1.0,
-    )
-
-
 def pair(number: int, fp32: float, amp: float) -> GenerationResult:
-    return generation(number, process("x/fp32", [fp32]), process("x/amp", [amp]))
+    return generation(process("x/fp32", [fp32]), process("x/amp", [amp]), number=number)
 
 
 def test_one_log_ratio_per_generation() -> None:
@@ -65,8 +53,8 @@ def test_the_interval_by_hand() -> None:
 
 def test_a_generation_without_both_does_not_count() -> None:
     """A row is never held against a reference of another generation, nor against one that failed."""
-    alone = generation(1, process("x/amp", [0.1]))
-    failed = generation(2, process("x/fp32", [0.1], "killed"), process("x/amp", [0.1]))
+    alone = generation(process("x/amp", [0.1]), number=1)
+    failed = generation(process("x/fp32", [0.1], "killed"), process("x/amp", [0.1]), number=2)
     assert log_ratios(AMP, FP32, [alone, failed], epoch_s) == []
     assert speedup(AMP, FP32, [alone, failed]) is None
 
@@ -98,7 +86,7 @@ def test_variances_by_hand() -> None:
     """Within: of palindromes, averaged; between: of the means, less what palindromes explain."""
     ratios = [(1.0, 1.1), (1.5, 1.4), (1.2, 1.3)]
     results = [
-        generation(n, process("x/fp32", both), process("x/amp", (1.0, 1.0)))
+        generation(process("x/fp32", both), process("x/amp", (1.0, 1.0)), number=n)
         for n, both in enumerate(ratios)
     ]
     logs = [[math.log(r) for r in both] for both in ratios]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from fake_engine import block, row
+from fake_engine import block, generation, row
 
 from perfkit.document import Row, Status
 from perfkit.engine.results import GenerationResult, ProcessResult
@@ -26,21 +26,6 @@ def process(key: str, step_s: float = 0.1, **changes: Any) -> ProcessResult:
 
 def failed(key: str, status: Status) -> ProcessResult:
     return ProcessResult(key=key, status=status, message=f"planted {status}")
-
-
-def generation(*processes: ProcessResult, number: int = 1, **changes: Any) -> GenerationResult:
-    return replace(
-        GenerationResult(
-            number=number,
-            group=0,
-            palindromes=1,
-            side_by_side=True,
-            processes=processes,
-            cost_s=10.0,
-            palindrome_s=2.0,
-        ),
-        **changes,
-    )
 
 
 def made(

@@ -11,7 +11,7 @@ arXiv 2104.04473).
 from __future__ import annotations
 
 from perfkit import units
-from perfkit.diagnosis import witnesses
+from perfkit.diagnosis import figures, witnesses
 from perfkit.diagnosis.attribution import per_step_s
 from perfkit.diagnosis.evidence import Attribution, Evidence, severity
 from perfkit.document import Finding
@@ -46,6 +46,8 @@ def check(evidence: Evidence) -> Finding | None:
         f" of {units.seconds(found.step_s)}; all else that could be removed is {units.share(left)} of the"
         " epoch."
     ]
+    if evidence.long_forward:
+        told.append(figures.of_long_forward(evidence))
     if roof is not None:
         told.append(
             f"The model computes at {units.share(roof)} of the rate of a large matrix product here."

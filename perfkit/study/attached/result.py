@@ -35,6 +35,7 @@ from perfkit.study.attached.threads import (
     without_waits,
 )
 from perfkit.study.attached.windows import compared, windows
+from perfkit.study.attached.work import long_forward
 from perfkit.study.diagnose.evidence import evidence_of
 from perfkit.study.rows import make_rows
 
@@ -102,7 +103,13 @@ def attached_run(
         evidence = replace(evidence, row=row_without_waits(row, unseen))
     # what waits for another thread's batches is told by its own words
     seen = {} if elsewhere else loop.untracked
-    evidence = replace(evidence, attached=True, work=loop.work, untracked=seen)
+    evidence = replace(
+        evidence,
+        attached=True,
+        work=loop.work,
+        untracked=seen,
+        long_forward=long_forward(recorded, evidence.row.phases_s),
+    )
     return AttachedRun(
         recorded=recorded, loop=loop, planned=planned, result=result, evidence=evidence
     )

@@ -43,10 +43,14 @@ class Seen:
         return None
 
 
-def seen_functions(recorded: Recorded) -> list[Seen]:
-    """Return the functions that untracked time was seen in, the longest first."""
+def seen_functions(recorded: Recorded, event: str = "stack") -> list[Seen]:
+    """Return the functions that untracked time was seen in, the longest first.
+
+    Args:
+        event: `forward_stack` for the time of forwards that take longer than backwards.
+    """
     told: dict[tuple[str, str, str, str], float] = {}
-    for one in recorded.told("stack"):
+    for one in recorded.told(event):
         function, where, seconds = one.get("function"), one.get("where"), one.get("seconds")
         if function and where and isinstance(seconds, (int, float)):
             inner = str(one.get("inner") or ""), str(one.get("inner_where") or "")

@@ -115,7 +115,7 @@ def named(
     largest = max(untracked_s, key=lambda name: untracked_s[name])
     if inside_s > untracked_s[largest]:
         if bare:
-            return Named(steps=steps, work_s=found, work=work, untracked=_untracked(seen))
+            return Named(steps=steps, work_s=found, work=work, untracked=shares(seen))
         steps = [shorter(step, outside_s(step)) for step in steps]
         largest = BETWEEN_STEPS
         found[largest] = found.get(largest, 0.0) + inside_s
@@ -127,8 +127,19 @@ def named(
     return Named(steps=steps, work_s=found, work=work, untracked={})
 
 
-def _untracked(seen: Sequence[Seen]) -> dict[str, OwnWork]:
-    """The functions that a tenth of the time or more was seen in."""
+def long_forward(recorded: Recorded, phases_s: Mapping[str, float]) -> dict[str, OwnWork]:
+    """Return what forwards were seen in, where they take longer than backwards; else nothing.
+
+    Args:
+        phases_s: of a mean step.
+    """
+    if phases_s.get("forward", 0.0) <= phases_s.get("backward", math.inf):
+        return {}
+    return shares(seen_functions(recorded, "forward_stack"))
+
+
+def shares(seen: Sequence[Seen]) -> dict[str, OwnWork]:
+    """Return the functions that a tenth of the time or more was seen in."""
     whole_s = sum(one.seconds for one in seen)
     return {
         one.name: OwnWork(share=one.seconds / whole_s, inner=one.inner)

@@ -24,7 +24,7 @@ from perfkit.training.attach.loaders import Pass
 from perfkit.training.attach.recorder import LateRecorder
 
 MOST_GAPS = 64
-"""Gaps before updates that are kept: those of one step at least."""
+"""Forwards, and gaps before updates, that are kept: those of one step at least."""
 
 
 class Watcher(Protocol):
@@ -56,6 +56,12 @@ class Fetches:
         """Whether what happens now belongs to no step, unless a backward or an update follows it."""
         self.moment = 0
         """Counts what happens; see `unexplained`."""
+        self.computing = False
+        """Whether the loop has a batch of a loader that it trains with, and no backward has begun."""
+        self.forward_ns = self.backward_ns = 0
+        """Between a batch and its first backward, and in all backwards."""
+        self.forwards: deque[int] = deque(maxlen=MOST_GAPS)
+        """Moments of late in which a forward was, as the backward after it shows."""
         self.gaps: deque[int] = deque(maxlen=MOST_GAPS)
         """Moments of late after which an update began: what happened then was in no phase of its step."""
         self.bare_steps = 0
@@ -99,7 +105,7 @@ class Fetches:
         recorder = self.recorder
         now = time.perf_counter_ns()
         self.moment += 1
-        self.unexplained = False
+        self.unexplained = self.computing = False
         asking.gradients = torch.is_grad_enabled()
         running = self._open
         if running is not None and not self._loader_trains:
@@ -136,6 +142,7 @@ class Fetches:
             recorder.after_more()
         else:
             recorder.got_batch(asking.loader.samples_of(asking.fetched), FORWARD)
+            self.computing = asking.loader.trains
         asking.fetched += 1
 
     def ended(self, asking: Pass) -> None:

@@ -58,6 +58,10 @@ class Steps(Fetches):
     def backward_begins(self) -> None:
         """The outermost backward begins."""
         recorder = self.recorder
+        began_ns = recorder.told_ns if self.computing else 0
+        if began_ns:
+            self.forwards.append(self.moment)
+            self.computing = False
         self.moment += 1
         self.unexplained = False
         self._computes()
@@ -65,10 +69,14 @@ class Steps(Fetches):
             recorder.enter(BACKWARD)
         else:
             recorder.turn(FORWARD, BACKWARD)
+            if began_ns:
+                self.forward_ns += recorder.told_ns - began_ns
 
     def backward_ends(self) -> None:
         recorder = self.recorder
+        began_ns = recorder.told_ns
         recorder.leave(BACKWARD)
+        self.backward_ns += recorder.told_ns - began_ns
         self._count(updated=False)
         running = self._open
         if running is not None:
@@ -84,6 +92,7 @@ class Steps(Fetches):
             # an optimizer made of others counts once; the same one again is one that raised before
             self._depth = 1 if self._outer is optimizer else self._depth + 1
             return
+        self.computing = False
         follows = self._counted and self.unexplained
         if follows:
             self.gaps.append(self.moment)

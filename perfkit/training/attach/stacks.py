@@ -4,7 +4,7 @@ Sampled is what comes after a backward or an update. Whether that was the step's
 begins there, is known only when the next batch is asked for: until then the samples wait, and a further
 backward discards them; what an update follows is in no phase. In a step without a loader what lies before,
 between and after forward, backward and update is sampled; where no forward is seen, only waiting for another
-thread.
+thread. Where forwards take longer than backwards they are sampled as well, and told apart.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ LOOK_EVERY_NS = 5_000_000_000
 """Time over which untracked time is summed."""
 UNTRACKED_SHARE = 0.10
 """From this part of it on, the stacks are sampled."""
+UNTRACKED, FORWARD = "stack", "forward_stack"
+"""Events, by what was going on."""
 
 
 class Untracked:
@@ -44,6 +46,7 @@ class Untracked:
         self._sampler: StackSampler | None = None
         self._look_at_ns = now_ns + LOOK_EVERY_NS
         self._before_ns = 0
+        self._before_forward_ns = self._before_backward_ns = 0
 
     def look(self, folder: ProcessFolder, thread: int, now_ns: int) -> None:
         """A batch is asked for.
@@ -61,14 +64,23 @@ class Untracked:
         untracked_ns = self._steps.untracked_ns
         share = (untracked_ns - self._before_ns) / gone_ns
         self._before_ns, self._look_at_ns = untracked_ns, now_ns + LOOK_EVERY_NS
+        long_forward = self._long_forward(gone_ns)
         if sampler is not None:
             sampler.tell(folder)
         if not self._steps.in_training:
             return
         if sampler is not None:
             sampler.loop = users_codes(sys._getframe())
-        elif share > UNTRACKED_SHARE:
+        elif share > UNTRACKED_SHARE or long_forward:
             self._sampler = StackSampler(self._steps, thread, users_codes(sys._getframe()))
+
+    def _long_forward(self, gone_ns: int) -> bool:
+        """Whether forwards have taken longer than backwards since the last look, and much of the time."""
+        steps = self._steps
+        forward_ns = steps.forward_ns - self._before_forward_ns
+        backward_ns = steps.backward_ns - self._before_backward_ns
+        self._before_forward_ns, self._before_backward_ns = steps.forward_ns, steps.backward_ns
+        return forward_ns > max(backward_ns, UNTRACKED_SHARE * gone_ns)
 
     def end(self, folder: ProcessFolder) -> None:
         """The process ends: sample no more, and append what has changed."""
@@ -95,9 +107,9 @@ class StackSampler:
         self.thread = thread
         self.loop = loop
         self._steps = steps
-        self._sums: dict[Seen, float] = {}
-        self._waiting: list[tuple[int, Seen, float]] = []
-        self._told: dict[Seen, float] = {}
+        self._sums: dict[tuple[str, Seen], float] = {}
+        self._waiting: list[tuple[str, int, Seen, float]] = []
+        self._told: dict[tuple[str, Seen], float] = {}
         self._over = threading.Event()
         self._sampling = threading.Thread(target=self._run, name="perfkit-stacks", daemon=True)
         self._sampling.start()
@@ -110,26 +122,30 @@ class StackSampler:
         waiting, self._waiting = self._waiting, []
         steps = self._steps
         last = steps.moment - 1
-        for seen_at, seen, seconds in waiting:
-            if seen_at == last or seen_at in steps.gaps or steps.without_loader:
-                self._sums[seen] = self._sums.get(seen, 0.0) + seconds
+        for event, seen_at, seen, seconds in waiting:
+            if event == FORWARD:
+                counts = seen_at in steps.forwards
+            else:
+                counts = seen_at == last or seen_at in steps.gaps or steps.without_loader
+            if counts:
+                self._sums[event, seen] = self._sums.get((event, seen), 0.0) + seconds
 
     def tell(self, folder: ProcessFolder) -> None:
         """Append what has changed."""
-        for seen, seconds in list(self._sums.items()):
-            if self._told.get(seen) != seconds:
+        for (event, seen), seconds in list(self._sums.items()):
+            if self._told.get((event, seen)) != seconds:
                 inner = {
                     "inner": seen.inner,
                     "inner_where": place(seen.inner_path, seen.inner_line),
                 }
                 folder.event(
-                    "stack",
+                    event,
                     where=place(seen.path, seen.line),
                     function=seen.function,
                     seconds=seconds,
                     **(inner if seen.inner else {}),
                 )
-                self._told[seen] = seconds
+                self._told[event, seen] = seconds
 
     def stop(self) -> None:
         """Sample no more."""
@@ -145,12 +161,13 @@ class StackSampler:
         before = time.perf_counter()
         while not self._over.wait(EVERY_S):
             now = time.perf_counter()
-            moment = self._steps.moment
             steps = self._steps
-            frame = sys._current_frames().get(self.thread) if steps.unexplained else None
-            explained = steps.sees_forward or not steps.without_loader
+            moment, forward = steps.moment, steps.computing
+            frame = sys._current_frames().get(self.thread) if forward or steps.unexplained else None
+            explained = forward or steps.sees_forward or not steps.without_loader
             if frame is not None and (explained or _waits(frame)):
-                self._waiting.append((moment, seen_in(frame, self.loop), now - before))
+                event = FORWARD if forward else UNTRACKED
+                self._waiting.append((event, moment, seen_in(frame, self.loop), now - before))
             before = now
 
 

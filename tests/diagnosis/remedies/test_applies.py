@@ -57,6 +57,8 @@ def saves(name: str) -> float:
         ("pack_tensors", 6.0),
         ("cache_decoded", 6.0),
         ("vectorised_collate", 6.0),
+        # of 8 and 2 parts 8 - 2 / 2 go
+        ("vectorised_forward", 7.0),
         ("metrics_every", 1.0),
         ("viz_every", 1.0),
         ("periodic_every", 1.0),

@@ -9,6 +9,7 @@ import pytest
 from evidences import CONFIG, evidence
 
 from perfkit.diagnosis.attribution import attribute
+from perfkit.diagnosis.evidence import OwnWork
 from perfkit.diagnosis.rules.compute_bound import check
 from perfkit.document import Finding
 
@@ -89,3 +90,18 @@ def test_near_the_roofline() -> None:
     assert near is not None and near.stage == "near_roofline"
     assert "50 % of the rate of a large matrix product" in near.evidence[1]
     assert far is not None and far.stage is None
+
+
+def test_a_forward_that_takes_longer_than_backward_is_told_with_what_it_is_in() -> None:
+    """Both phases, and the function that was seen."""
+    made = evidence(CONFIG, 8, phases_s={"waiting": 0.0, "forward": 0.08, "backward": 0.02})
+    seen = {"match (train.py:31)": OwnWork(share=0.7, inner="overlap, boxes.py:7")}
+    made = replace(made, attribution=attribute(made), long_forward=seen)
+    found = check(made)
+    assert found is not None
+    assert found.evidence[1] == (
+        "Forward takes 80.0 ms of a step and backward, usually twice as long, 20.0 ms; 70 % of forward was"
+        " seen in `match` (train.py:31), most of it in overlap, boxes.py:7."
+    )
+    alone = check(replace(made, long_forward={}))
+    assert alone is not None and len(alone.evidence) == 1

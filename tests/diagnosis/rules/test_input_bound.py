@@ -207,21 +207,17 @@ def test_single_stalls_are_told_from_a_slow_loader() -> None:
     )
 
 
+def delayed(phase: str, wait_s: float, loader: dict[str, float]) -> Finding | None:
+    """The verdict on steps of 100 ms that wait in that phase, and for cores during 20 ms."""
+    phases = {phase: wait_s, "forward": 0.1 - wait_s}
+    row = {"phases_s": phases, "exposed_wait_s": wait_s, "run_delay_s": 0.02, "loader": loader}
+    return check(evidence(replace(CONFIG, num_workers=2), 8, **row))
+
+
 def test_what_decoding_costs_besides_goes_with_it() -> None:
     """30 ms of waiting, and 20 ms that the same work takes from the training; storage takes none."""
-    config = replace(CONFIG, num_workers=2)
     decodes, reads = (
-        check(
-            evidence(
-                config,
-                8,
-                phases_s={"waiting": 0.03, "forward": 0.07},
-                exposed_wait_s=0.03,
-                run_delay_s=0.02,
-                loader={"fetch_s": 0.06, "fetch_cpu_s": cpu_s},
-            )
-        )
-        for cpu_s in (0.06, 0.001)
+        delayed("waiting", 0.03, {"fetch_s": 0.06, "fetch_cpu_s": cpu_s}) for cpu_s in (0.06, 0.001)
     )
     assert decodes is not None and decodes.removable_s is not None
     assert (decodes.share, decodes.removable_s.value) == pytest.approx((0.3, 5.0))
@@ -232,18 +228,9 @@ def test_what_decoding_costs_besides_goes_with_it() -> None:
 
 def test_handing_over_takes_cores_where_serialising_is_most_of_it() -> None:
     """60 ms for batches that are there, and 20 that the workers take: for packing them, or for decoding."""
-    config = replace(CONFIG, num_workers=2)
+    loader = {"fetch_s": 0.06, "fetch_cpu_s": 0.02}
     packs, decodes = (
-        check(
-            evidence(
-                config,
-                8,
-                phases_s={"transfer": 0.06, "forward": 0.04},
-                exposed_wait_s=0.06,
-                run_delay_s=0.02,
-                loader={"fetch_s": 0.06, "fetch_cpu_s": 0.02, "serialise_cpu_s": serialise_s},
-            )
-        )
+        delayed("transfer", 0.06, loader | {"serialise_cpu_s": serialise_s})
         for serialise_s in (0.03, 0.01)
     )
     assert packs is not None and packs.removable_s is not None

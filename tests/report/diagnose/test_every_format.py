@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from golden_files import golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -54,11 +54,7 @@ def test_golden(name: str) -> None:
     """The exact text; run with PERFKIT_WRITE_GOLDEN=1 to accept a change, and read the diff."""
     shown, _, form = name.partition(".")
     text = FORMATS[form](DIAGNOSES[shown])
-    path = GOLDEN / name
-    if os.environ.get("PERFKIT_WRITE_GOLDEN"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    assert text == golden(GOLDEN / name, text)
 
 
 def found(shown: Document) -> Diagnosis:

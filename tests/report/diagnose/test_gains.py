@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from report_diagnoses import CACHE, DECODE, HALF, LESS_OFTEN, MORE_WORKERS, PREFETCH
+from report_diagnoses import DECODE
+from report_remedies import CACHE, HALF, LESS_OFTEN, MORE_WORKERS, PREFETCH
 
 from perfkit.document import Diagnosis, Remedy, Verdict
 from perfkit.report.diagnose import gains, sentences, spoken

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from report_diagnoses import BALANCED, BASE, CONTENDED, DECODE, INCONCLUSIVE, NAIVE, around, verdict
+from diagnosis_builders import BASE, around, verdict
+from report_diagnoses import BALANCED, CONTENDED, DECODE, INCONCLUSIVE, NAIVE
 
 from perfkit.document import Document, NaiveReading
 from perfkit.report.diagnose import sentences

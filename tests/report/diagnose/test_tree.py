@@ -5,16 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from report_diagnoses import (
-    BALANCED,
-    CONTENDED,
-    DECODE,
-    DIAGNOSES,
-    PERIODIC,
-    UNFINISHED,
-    around,
-    verdict,
-)
+from diagnosis_builders import around, verdict
+from report_diagnoses import BALANCED, CONTENDED, DECODE, DIAGNOSES, PERIODIC, UNFINISHED
 
 from perfkit.document import Document, Verdict
 from perfkit.report.diagnose import figures

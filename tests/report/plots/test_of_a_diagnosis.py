@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from diagnosis_builders import around, verdict
 from matplotlib.figure import Figure
 from PIL import Image
 from report_diagnoses import (
@@ -15,16 +16,14 @@ from report_diagnoses import (
     CONTENDED,
     DECODE,
     DIAGNOSES,
-    MORE_WORKERS,
     NAIVE,
     PERIODIC,
     UNFINISHED,
     VERIFIED,
-    around,
-    verdict,
 )
 from report_documents import TWO_ROWS
 from report_pages import figure, pictures, texts
+from report_remedies import MORE_WORKERS
 
 from perfkit.document import Document
 from perfkit.report.plots import _page, _stack, epoch_breakdown, remedies

@@ -47,6 +47,26 @@ def diagnosed(script: Script, study: Path) -> Diagnosis:
     return found.diagnosis
 
 
+@pytest.mark.parametrize(("forward_s", "named"), [(0.041, True), (0.039, False)])
+def test_a_forward_that_takes_longer_than_backward_has_a_remedy(
+    tmp_path: Path, forward_s: float, named: bool
+) -> None:
+    """With the function that it was seen in, and lines to change; what others were seen in is no part of it."""
+    script = Script()
+    for _ in range(200):
+        script.step(0, wait_s=0.0, forward_s=forward_s, backward_s=0.04, optimizer_s=0.002)
+    script.event("forward_stack", where="train.py:31", function="match", seconds=3.0)
+    script.event("forward_stack", where="train.py:40", function="forward", seconds=1.0)
+    found = diagnosed(script, tmp_path)
+    assert found.primary == "compute_bound"
+    told = [one for one in found.verdicts[0].evidence if "`match` (train.py:31)" in one]
+    remedies = {one.name: one for one in found.remedies}
+    assert bool(told) == named == ("vectorised_forward" in remedies)
+    if named:
+        assert "75 % of forward" in told[0]
+        assert remedies["vectorised_forward"].snippet.startswith("# match (train.py:31)\n")
+
+
 def test_batches_made_by_hand_are_named(tmp_path: Path) -> None:
     """What was seen accounts for the time: the verdict is its name, and how to have them made ahead."""
     found = diagnosed(by_hand(get_batch=2.0, log=0.1), tmp_path)

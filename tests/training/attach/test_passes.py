@@ -46,6 +46,29 @@ def test_what_lies_between_backward_and_update_is_untracked(script: Script) -> N
     assert script.counts() == [(0, 2, 2)]
 
 
+def test_a_forward_lies_between_a_batch_and_its_first_backward(script: Script) -> None:
+    """Once its loader is known to be trained with; what is looked at and not trained with has none."""
+    batches = script.iterate(loader(0))
+    script.fetch(batches)
+    script.train()
+    script.fetch(batches)
+    assert script.steps.computing
+    time.sleep(0.02)
+    moment = script.steps.moment
+    script.backward()
+    assert not script.steps.computing
+    assert script.steps.forward_ns >= 20_000_000
+    assert list(script.steps.forwards) == [moment]
+    spent_ns = script.steps.forward_ns
+    script.backward()
+    script.update()
+    assert script.steps.forward_ns == spent_ns
+    assert script.steps.backward_ns > 0
+    script.fetch(batches)
+    script.stop(batches)
+    assert len(script.steps.forwards) == 1
+
+
 def test_a_step_before_an_evaluation_ends_with_its_update(script: Script) -> None:
     """What an evaluation takes is not the step's, however long after it comes."""
     train, check = script.iterate(loader(0)), script.iterate(loader(1))

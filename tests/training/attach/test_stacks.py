@@ -29,13 +29,21 @@ def compute(begun: threading.Event, over: threading.Event) -> None:
 class Looked:
     """A sampler at a thread that is in `augment`, as long as the test goes on."""
 
-    def __init__(self, unexplained: bool, without_loader: bool = False, waits: bool = True) -> None:
+    def __init__(
+        self,
+        unexplained: bool,
+        without_loader: bool = False,
+        waits: bool = True,
+        computing: bool = False,
+    ) -> None:
         self.steps: Any = SimpleNamespace(
             unexplained=unexplained,
             moment=7,
             without_loader=without_loader,
             sees_forward=False,
+            computing=computing,
             gaps=[],
+            forwards=[],
         )
         begun, self.over = threading.Event(), threading.Event()
         does = augment if waits else compute
@@ -65,7 +73,7 @@ def told(sampler: StackSampler, study: Path) -> list[dict[str, Any]]:
     folder = ProcessFolder(study, time.perf_counter_ns())
     sampler.tell(folder)
     sampler.tell(folder)
-    return [event for event in folder.rank.events.read() if event["event"] == "stack"]
+    return [event for event in folder.rank.events.read() if "function" in event]
 
 
 def test_the_function_is_named_with_its_line(tmp_path: Path) -> None:
@@ -100,6 +108,22 @@ def test_what_an_update_followed_is_in_no_phase(tmp_path: Path) -> None:
     looked.steps.moment = 9
     looked.end()
     assert [event["function"] for event in told(looked.sampler, tmp_path)] == ["augment"]
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_a_forward_is_told_apart_once_a_backward_has_followed(
+    tmp_path: Path, followed: bool
+) -> None:
+    """A batch that was looked at, and not trained with, had none."""
+    looked = Looked(unexplained=False, computing=True)
+    wait_for(lambda: looked.samples() >= 1)
+    looked.steps.computing = False
+    if followed:
+        looked.steps.forwards.append(7)
+    looked.steps.moment = 9
+    looked.end()
+    found = [(event["event"], event["function"]) for event in told(looked.sampler, tmp_path)]
+    assert found == ([("forward_stack", "augment")] if followed else [])
 
 
 @pytest.mark.parametrize("in_library", [True, False])
@@ -137,7 +161,9 @@ def test_stacks_are_looked_at_where_a_tenth_is_untracked(
     monkeypatch.setattr(
         stacks, "StackSampler", lambda steps, thread, loop: begun.append(thread) or object()
     )
-    steps: Any = SimpleNamespace(untracked_ns=int(0.4e9), in_training=True)
+    steps: Any = SimpleNamespace(
+        untracked_ns=int(0.4e9), in_training=True, forward_ns=0, backward_ns=0
+    )
     untracked = Untracked(steps, 0)
     folder: Any = None
     untracked.look(folder, 42, LOOK_EVERY_NS)
@@ -148,13 +174,38 @@ def test_stacks_are_looked_at_where_a_tenth_is_untracked(
     assert begun == ([42] if looks else [])
 
 
+@pytest.mark.parametrize(
+    ("forward_s", "backward_s", "looks"),
+    [(2.0, 1.9, True), (2.0, 2.1, False), (0.49, 0.1, False), (0.51, 0.1, True)],
+)
+def test_stacks_are_looked_at_where_forwards_take_longer_than_backwards(
+    monkeypatch: pytest.MonkeyPatch, forward_s: float, backward_s: float, looks: bool
+) -> None:
+    """And a tenth of five seconds; what came before these does not count."""
+    begun: list[int] = []
+    monkeypatch.setattr(
+        stacks, "StackSampler", lambda steps, thread, loop: begun.append(thread) or object()
+    )
+    steps: Any = SimpleNamespace(untracked_ns=0, in_training=True)
+    steps.forward_ns, steps.backward_ns = int(1e9), int(3e9)
+    untracked = Untracked(steps, 0)
+    folder: Any = None
+    untracked.look(folder, 42, LOOK_EVERY_NS)
+    steps.forward_ns += int(forward_s * 1e9)
+    steps.backward_ns += int(backward_s * 1e9)
+    untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
+    assert begun == ([42] if looks else [])
+
+
 def test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An evaluation that asks at that moment is not the loop."""
     begun: list[Any] = []
     monkeypatch.setattr(stacks, "StackSampler", lambda *args: begun.append(args) or object())
-    steps: Any = SimpleNamespace(untracked_ns=int(9e9), in_training=False)
+    steps: Any = SimpleNamespace(
+        untracked_ns=int(9e9), in_training=False, forward_ns=0, backward_ns=0
+    )
     untracked = Untracked(steps, 0)
     folder: Any = None
     untracked.look(folder, 42, LOOK_EVERY_NS)
