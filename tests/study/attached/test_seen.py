@@ -51,7 +51,7 @@ def diagnosed(script: Script, study: Path) -> Diagnosis:
 def test_a_forward_that_takes_longer_than_backward_has_a_remedy(
     tmp_path: Path, forward_s: float, named: bool
 ) -> None:
-    """With the function that it was seen in, and lines to change; what others were seen in is no part of it."""
+    """With the function that most of it was seen in, and lines to change."""
     script = Script()
     for _ in range(200):
         script.step(0, wait_s=0.0, forward_s=forward_s, backward_s=0.04, optimizer_s=0.002)
