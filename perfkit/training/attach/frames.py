@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from perfkit.training.attach.loaders import is_users
+from perfkit.training.attach.loaders import is_users, line_of
 
 _is_users = functools.cache(is_users)
 _WRAPPERS = ("contextlib.py", "functools.py")
@@ -44,24 +44,24 @@ def seen_in(frame: FrameType, loop: Sequence[CodeType]) -> Seen:
     """
     users = _users(frame)
     if not users:
-        return Seen(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, "", "", 0)
+        return Seen(frame.f_code.co_filename, line_of(frame), frame.f_code.co_name, "", "", 0)
     common = 0
     while common < min(len(users), len(loop)) and users[common].f_code is loop[common]:
         common += 1
     below = [one for one in users[common:] if _has_name(one)]
     if not below:
         own = next((one for one in reversed(users[:common]) if _has_name(one)), users[0])
-        return Seen(own.f_code.co_filename, own.f_lineno, own.f_code.co_name, "", "", 0)
+        return Seen(own.f_code.co_filename, line_of(own), own.f_code.co_name, "", "", 0)
     called, innermost = below[0], below[-1]
     where = called
     if common and _caller(called) is users[common - 1]:
         where = users[common - 1]
-    seen = Seen(where.f_code.co_filename, where.f_lineno, called.f_code.co_name, "", "", 0)
+    seen = Seen(where.f_code.co_filename, line_of(where), called.f_code.co_name, "", "", 0)
     if innermost.f_code is called.f_code:
         return seen
     inner = innermost.f_code
     return seen._replace(
-        inner=inner.co_name, inner_path=inner.co_filename, inner_line=innermost.f_lineno
+        inner=inner.co_name, inner_path=inner.co_filename, inner_line=line_of(innermost)
     )
 
 

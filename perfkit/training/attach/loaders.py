@@ -42,6 +42,11 @@ def is_users(path: str) -> bool:
     return not os.path.realpath(path).startswith(_LIBRARIES)
 
 
+def line_of(frame: types.FrameType) -> int:
+    """Return the line that a frame is at; in code that belongs to none, as a loop's end, its first."""
+    return frame.f_lineno or frame.f_code.co_firstlineno
+
+
 def place(path: str, line: int) -> str:
     """Return `file:line`, the file relative to the working directory if it lies below."""
     full = os.path.abspath(path)
@@ -59,9 +64,9 @@ def caller() -> str:
     for _ in range(_MOST_FRAMES):
         path = frame.f_code.co_filename
         if is_users(path):
-            return place(path, frame.f_lineno)
+            return place(path, line_of(frame))
         if first is None and not path.startswith(OURS) and f"{os.sep}torch{os.sep}" not in path:
-            first = place(path, frame.f_lineno)
+            first = place(path, line_of(frame))
         if frame.f_back is None:
             break
         frame = frame.f_back

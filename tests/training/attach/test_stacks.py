@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -24,6 +26,46 @@ def compute(begun: threading.Event, over: threading.Event) -> None:
     begun.set()
     while not over.is_set():
         time.sleep(0.001)
+
+
+def simulate() -> None:
+    """Holds the interpreter for some milliseconds, less than the usual switch interval."""
+    until = time.perf_counter() + 0.0045
+    while time.perf_counter() < until:
+        pass
+
+
+def wait_for_device() -> None:
+    """Lets go of it."""
+    time.sleep(0.0001)
+
+
+ALTERNATING = """
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+sys.path[:0] = [{folder!r}, {tests!r}]
+from perfkit.training.attach.stacks import StackSampler
+import test_stacks as own
+
+steps = SimpleNamespace(
+    unexplained=True, moment=7, without_loader=True, sees_forward=True, computing=False, gaps=[], forwards=[]
+)
+usual_s = sys.getswitchinterval()
+sampler = StackSampler(steps, threading.get_ident())
+until = time.monotonic() + 60
+while len(sampler._waiting) < 30 and time.monotonic() < until:
+    own.simulate()
+    own.wait_for_device()
+sampler.stop()
+seen = {{"simulate": 0.0, "wait_for_device": 0.0}}
+for (_, one), seconds in sampler._sums.items():
+    name = one.inner or one.function
+    seen[name] = seen.get(name, 0.0) + seconds
+print(seen["simulate"] > seen["wait_for_device"], sys.getswitchinterval() == usual_s)
+"""
 
 
 class Looked:
@@ -141,6 +183,38 @@ def test_in_a_step_without_a_loader_only_waiting_for_a_thread_is_looked_at(
     looked.end()
     found = told(looked.sampler, tmp_path)
     assert [event["function"] for event in found] == (["augment"] if in_library else [])
+
+
+def test_what_holds_the_interpreter_for_a_moment_is_seen() -> None:
+    """It takes most of the time; and the switch interval is afterwards what it was."""
+    folder, tests = (str(Path(__file__).parents[n]) for n in (0, 2))
+    script = ALTERNATING.format(folder=folder, tests=tests)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.stdout == "True True\n", ended.stderr
+
+
+@pytest.mark.parametrize("set_by_script", [0.02, None])
+def test_the_switch_interval_is_shorter_only_where_no_other_thread_competes(
+    monkeypatch: pytest.MonkeyPatch, set_by_script: float | None
+) -> None:
+    """Here the thread that is looked at and pytest's own do; and a script's own setting is let be."""
+    usual_s = sys.getswitchinterval()
+    looked = Looked(unexplained=True)
+    try:
+        wait_for(lambda: looked.samples() >= 2)
+        assert sys.getswitchinterval() == usual_s
+        monkeypatch.setattr(looked.sampler, "_alone", lambda: True)
+        if set_by_script is not None:
+            sys.setswitchinterval(set_by_script)
+            seen = looked.samples()
+            wait_for(lambda: looked.samples() >= seen + 2)
+            assert sys.getswitchinterval() == set_by_script
+        else:
+            wait_for(lambda: sys.getswitchinterval() == pytest.approx(stacks.SWITCH_S))
+        looked.end()
+        assert sys.getswitchinterval() == (set_by_script or usual_s)
+    finally:
+        sys.setswitchinterval(usual_s)
 
 
 def test_explained_time_is_not_looked_at(tmp_path: Path) -> None:
