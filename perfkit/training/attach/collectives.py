@@ -6,7 +6,8 @@ was called is told.
 
 DistributedDataParallel reduces gradients in C++ inside of the backward. Its reducer times itself in the first
 ten iterations and in every hundredth from then on (torch/csrc/distributed/c10d/logger.cpp), on the device's
-clock where there is one; that is read, and how often it does so is left as it is.
+clock where there is one; that is read, and how often it does so is left as it is. Before a forward it has rank
+0's buffers (of batch normalisation) sent to all of them, for which they wait as in a call of the script's.
 """
 
 from __future__ import annotations
@@ -56,6 +57,9 @@ def install(session: Callable[[], Session | None]) -> None:
             setattr(torch.distributed, name, _call_hook(call, session))
     made = DistributedDataParallel.__init__
     DistributedDataParallel.__init__ = _init_hook(made)  # type: ignore[method-assign]
+    if (sync := getattr(DistributedDataParallel, "_sync_buffers", None)) is not None:
+        hook = _call_hook(sync, session)
+        DistributedDataParallel._sync_buffers = hook  # type: ignore[method-assign]
 
 
 def _call_hook(call: Any, session: Callable[[], Session | None]) -> Any:
@@ -71,13 +75,14 @@ def _call_hook(call: Any, session: Callable[[], Session | None]) -> Any:
             return call(*args, **kwargs)
         steps = recording.steps
         # the sampler of stacks has nothing to explain here
-        unexplained, steps.unexplained = steps.unexplained, False
+        unexplained, computing = steps.unexplained, steps.computing
+        steps.unexplained = steps.computing = False
         steps.recorder.before_collective()
         try:
             return call(*args, **kwargs)
         finally:
             steps.recorder.after_collective()
-            steps.unexplained = unexplained
+            steps.unexplained, steps.computing = unexplained, computing
 
     return collective
 
@@ -86,8 +91,10 @@ def _blocks(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a call returns when its result is there."""
     if kwargs.get("async_op") or any(one is True for one in args):
         return False
+    # a model's own group, where it is the model that calls
+    group = kwargs.get("group") or getattr(args[0] if args else None, "process_group", None)
     with contextlib.suppress(Exception):
-        backend = torch.distributed.get_backend(kwargs.get("group"))
+        backend = torch.distributed.get_backend(group)
         if backend in BLOCKING_BACKENDS:
             return True
         _launching.add(backend)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from perfkit.records import BACKWARD, COLLECTIVE, FORWARD, SPANS, STEPS
 from perfkit.training.attach import collectives
@@ -153,3 +156,37 @@ def test_a_backend_whose_calls_only_launch_is_told_once(monkeypatch: pytest.Monk
         _blocks((), {})
         reducers.look(folder, 2)
     assert events == [("launched_collectives", "nccl")]
+
+
+def test_what_a_model_sends_around_before_its_forward_is_waited_for_as_in_a_call(
+    recorder: LateRecorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DistributedDataParallel's buffers, in its own group; the time is not forward's."""
+    groups = []
+    monkeypatch.setattr(
+        torch.distributed, "get_backend", lambda group: groups.append(group) or "gloo"
+    )
+    steps = SimpleNamespace(recorder=recorder, unexplained=False, computing=True)
+    session: Any = SimpleNamespace(off=False, steps=steps, thread=threading.get_ident())
+    model = SimpleNamespace(process_group="its own")
+
+    def sync_buffers(self: Any) -> None:
+        assert not steps.computing
+        time.sleep(0.02)
+
+    recorder.before_next()
+    recorder.got_batch(1, FORWARD)
+    _call_hook(sync_buffers, lambda: session)(model)
+    recorder.turn(FORWARD, BACKWARD)
+    recorder.leave(BACKWARD)
+    recorder.end_step()
+    recorder.close()
+    (step,), (span,) = STEPS.read(tmp_path / "steps.bin"), SPANS.read(tmp_path / "spans.bin")
+    assert groups == ["its own"] and steps.computing
+    assert span.phase == COLLECTIVE and span.own_s >= 0.02
+    assert step.forward_s <= step.step_s - span.own_s
+
+
+def test_the_method_that_is_hooked_is_there() -> None:
+    """A torch that calls it something else would have its wait told as forward."""
+    assert callable(getattr(DistributedDataParallel, "_sync_buffers", None))
