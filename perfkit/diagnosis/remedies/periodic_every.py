@@ -14,6 +14,11 @@ from perfkit.diagnosis.remedies._contract import Proposal
 ANSWERS = ("periodic_bound",)
 BETWEEN = ("work between steps", "work between epochs")
 OWN_REMEDY = ("metrics", "visualisation")
+RISK = "A checkpoint that is rarer loses more when a run breaks off; the training stays the same."
+RISK_IN_STEPS = (
+    "What only tells of the training can be rarer, or cheaper, and it stays the same; what takes part in it,"
+    " such as clipping or an average of the weights, can only be made cheaper."
+)
 SNIPPET = """\
 if epoch % {every} == 0:
     periodic_work(model, epoch)
@@ -40,7 +45,7 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     after_steps = work is not None and work.between_steps
     return Proposal(
         why=f"{_what(name, work)} costs {_seen.of_epoch(evidence, cost_s)}.",
-        risk="A checkpoint that is rarer loses more when a run breaks off; the training stays the same.",
+        risk=RISK_IN_STEPS if after_steps else RISK,
         snippet=_of_steps(name, work) if after_steps else SNIPPET.format(every=every),
         effect=_seen.less_often(name, every),
     )

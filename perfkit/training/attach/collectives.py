@@ -6,8 +6,8 @@ was called is told.
 
 DistributedDataParallel reduces gradients in C++ inside of the backward. Its reducer times itself in the first
 ten iterations and in every hundredth from then on (torch/csrc/distributed/c10d/logger.cpp), on the device's
-clock where there is one; that is read, and how often it does so is left as it is. Before a forward it has rank
-0's buffers (of batch normalisation) sent to all of them, for which they wait as in a call of the script's.
+clock where there is one; that is read, and how often it does so is left as it is. Before a forward it has
+rank 0's buffers (of batch normalisation) sent to all: they wait for those as in a call of the script's.
 """
 
 from __future__ import annotations
