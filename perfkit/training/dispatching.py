@@ -58,11 +58,7 @@ def launching(
     one = torch.ones(1, device=device, requires_grad=True)
 
     def chain() -> None:
-        x = one
-        for _ in range(CHAIN):
-            x = torch.neg(x)
-        x.backward()  # type: ignore[no-untyped-call]
-        one.grad = None
+        _chain(one)
 
     def steps(batches: Sequence[Any]) -> Callable[[], None]:
         def run() -> None:
@@ -93,6 +89,23 @@ def launching(
         operators_share=operators * dispatch_s * STEPS / medians["whole"],
         fixed_share=medians["small"] / medians["whole"] if small else None,
     )
+
+
+def chain_s(device: torch.device) -> float:
+    """Return the seconds that a chain of `CHAIN` small operators takes forward and backward."""
+    one = torch.ones(1, device=device, requires_grad=True)
+    with torch.enable_grad():
+        begin = time.perf_counter()
+        _chain(one)
+        return time.perf_counter() - begin
+
+
+def _chain(one: torch.Tensor) -> None:
+    x = one
+    for _ in range(CHAIN):
+        x = torch.neg(x)
+    x.backward()  # type: ignore[no-untyped-call]
+    one.grad = None
 
 
 def operators_of(step: Callable[[], object]) -> int:

@@ -14,6 +14,7 @@ from perfkit import units
 from perfkit.diagnosis import figures, witnesses
 from perfkit.diagnosis.attribution import per_step_s
 from perfkit.diagnosis.evidence import Attribution, Evidence, severity
+from perfkit.diagnosis.rules.host_bound import OPERATORS_SHARE
 from perfkit.document import Finding
 
 MODERATE_SHARE = 0.50
@@ -48,6 +49,12 @@ def check(evidence: Evidence) -> Finding | None:
     ]
     if evidence.long_forward:
         told.append(figures.of_long_forward(evidence))
+    operators = None if evidence.dispatch is None else evidence.dispatch.operators_share
+    if evidence.attached and operators is not None and operators >= OPERATORS_SHARE:
+        told.append(
+            f"Its operators are many and small: launching as many takes {units.share(min(operators, 1.0))} of"
+            " forward and backward. A larger batch, or torch.compile, makes fewer of them."
+        )
     if roof is not None:
         told.append(
             f"The model computes at {units.share(roof)} of the rate of a large matrix product here."

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from perfkit.diagnosis.evidence import OwnWork
+from perfkit.diagnosis.evidence import Dispatch, OwnWork
 from perfkit.records import StepRecord
 from perfkit.stats import median
 from perfkit.study.attached.passes import NO_LOADER
@@ -136,6 +136,24 @@ def long_forward(recorded: Recorded, phases_s: Mapping[str, float]) -> dict[str,
     if phases_s.get("forward", 0.0) <= phases_s.get("backward", math.inf):
         return {}
     return shares(seen_functions(recorded, "forward_stack"))
+
+
+def dispatch_of(
+    recorded: Recorded, steps: Sequence[StepRecord], phases_s: Mapping[str, float]
+) -> Dispatch | None:
+    """Return what launching a step's operators takes of forward and backward; None where nothing tells.
+
+    Args:
+        steps: of which some may have several backwards.
+        phases_s: of a mean step.
+    """
+    told = recorded.told("launching")
+    computing_s = phases_s.get("forward", 0.0) + phases_s.get("backward", 0.0)
+    if not told or computing_s <= 0:
+        return None
+    launching_s = told[-1]["operators"] * told[-1]["operator_s"]
+    backwards = fmean(max(1, step.backwards) for step in steps)
+    return Dispatch(operators_share=backwards * launching_s / computing_s)
 
 
 def shares(seen: Sequence[Seen]) -> dict[str, OwnWork]:

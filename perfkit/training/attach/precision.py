@@ -25,7 +25,7 @@ class Precision:
     def backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A backward begins, with what it was called with."""
         if self._of_loss is None:
-            self._of_loss = of_loss(args[0] if args else kwargs["tensors"])
+            self._of_loss = of_loss(loss_of(args, kwargs))
 
     def update(self) -> None:
         """An update begins."""
@@ -42,18 +42,24 @@ class Precision:
         folder.event("precision", autocast=autocast, grad_scaler=self._scales, device=where)
 
 
-def of_loss(tensors: Any) -> tuple[str | None, str]:
+def loss_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
+    """Return the first tensor that backward was called with."""
+    tensors = args[0] if args else kwargs["tensors"]
+    found: torch.Tensor = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
+    return found
+
+
+def of_loss(loss: torch.Tensor) -> tuple[str | None, str]:
     """Return the 16-bit type that autocast computed a loss in, None where it did not, and the loss's device.
 
     Autocast has mostly been left when backward begins, but the graph of a loss whose weights are FP32
     tells of its operators.
     """
-    loss = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
     kind = loss.device.type
     if torch.is_autocast_enabled(kind):
         return _HALVES.get(torch.get_autocast_dtype(kind)), str(loss.device)
     half, full_weights = None, False
-    for node in _graph(loss.grad_fn):
+    for node in graph(loss.grad_fn, _MOST_NODES):
         weight = getattr(node, "variable", None)
         if weight is not None:
             full_weights = full_weights or weight.dtype == torch.float32
@@ -73,10 +79,11 @@ def scales_gradients() -> bool:
     return False
 
 
-def _graph(root: Any) -> Iterator[Any]:
+def graph(root: Any, most: int) -> Iterator[Any]:
+    """Give the nodes below one of autograd's, itself among them, each once and no more than `most`."""
     waiting: list[Any] = [root]
     seen: set[Any] = set()
-    while waiting and len(seen) < _MOST_NODES:
+    while waiting and len(seen) < most:
         node = waiting.pop()
         if node is None or node in seen:
             continue

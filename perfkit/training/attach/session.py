@@ -17,6 +17,7 @@ from perfkit.training.attach import forwards
 from perfkit.training.attach.collectives import ReducerTimes
 from perfkit.training.attach.facts import Facts
 from perfkit.training.attach.folder import ProcessFolder, ranks
+from perfkit.training.attach.launching import Launching
 from perfkit.training.attach.loaders import Loader, Loaders, Pass, describe
 from perfkit.training.attach.optimizers import Optimizers
 from perfkit.training.attach.passes import Steps
@@ -29,6 +30,7 @@ from perfkit.training.attach.stop import Stop
 from perfkit.training.attach.threads import OtherThreads
 from perfkit.training.probe import worker
 from perfkit.training.probe.clocks import CudaDevice
+from perfkit.training.probe.device import environment
 from perfkit.training.probe.loader import depth_reader, ready_reader
 from perfkit.training.probe.steps import marking_period
 
@@ -63,12 +65,12 @@ class Session:
         self.over = False
         """The recording has come to its end."""
         self._before = uncaught()
-        self._started_ns = started_ns
-        self._pid = os.getpid()
+        self._started_ns, self._pid = started_ns, os.getpid()
         self._folder: ProcessFolder | None = None
         self._recorder: LateRecorder | None = None
         self._trains = False
         self._precision = Precision()
+        self._launching = Launching()
         self._loaders = Loaders()
         self._optimizers = Optimizers()
         self._facts = Facts()
@@ -159,8 +161,10 @@ class Session:
     def backward_begins(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A backward begins, with what it was called with."""
         try:
+            steps = self.steps or self.begin()
             self._precision.backward(args, kwargs)
-            (self.steps or self.begin()).backward_begins()
+            self._launching.backward(self._folder, steps.trained, args, kwargs)
+            steps.backward_begins()
         except Exception as error:
             self.fail(error)
 
@@ -201,8 +205,6 @@ class Session:
         where = device()
         if where != "cpu":
             recorder.use_device(CudaDevice(where))
-        from perfkit.training.probe.device import environment
-
         folder.environment(environment(where))
         self._facts.first_step(folder, where)
         self.stop.begin()
@@ -283,8 +285,7 @@ class Session:
                 self._precision.tell(folder)
                 self._phases.tell(folder)
                 self._facts.end(folder, steps.trained, self._optimizers.count)
-                own = {"steps": recorder.steps, "own_s": recorder.own_ns * 1e-9}
-                folder.event("cost", **own)
+                folder.event("cost", steps=recorder.steps, own_s=recorder.own_ns * 1e-9)
                 recorder.close()
             error = uncaught()
             folder.status("ended", None if error is self._before else told(error))
@@ -294,7 +295,6 @@ class Session:
 
     def forget(self) -> None:
         """In a forked child: all of this is the parent's."""
-        self.off = True
-        self._folder = None
+        self.off, self._folder = True, None
         if self._untracked is not None:
             self._untracked.forget()

@@ -67,6 +67,21 @@ def test_a_forward_that_takes_longer_than_backward_has_a_remedy(
         assert remedies["vectorised_forward"].snippet.startswith("# match (train.py:31)\n")
 
 
+@pytest.mark.parametrize(("operators", "named"), [(1100, False), (1200, True)])
+def test_operators_that_are_many_and_small_are_told(
+    tmp_path: Path, operators: int, named: bool
+) -> None:
+    """From 40 % of forward and backward on, of 30 ms here at 10 µs for one."""
+    script = Script()
+    for _ in range(200):
+        script.step(0, wait_s=0.0, forward_s=0.012, backward_s=0.017, optimizer_s=0.001)
+    script.event("launching", operators=operators, operator_s=10e-6)
+    found = diagnosed(script, tmp_path)
+    assert found.primary == "compute_bound", "one witness is none"
+    told = [one for one in found.verdicts[0].evidence if "many and small" in one]
+    assert bool(told) == named
+
+
 def test_batches_made_by_hand_are_named(tmp_path: Path) -> None:
     """What was seen accounts for the time: the verdict is its name, and how to have them made ahead."""
     found = diagnosed(by_hand(get_batch=2.0, log=0.1), tmp_path)

@@ -1,0 +1,46 @@
+"""How many operators a step records for its backward, and what launching as many small ones takes here.
+
+A loss knows the operators that it came from. They are counted once, when a backward begins, and a chain of
+small ones is timed: the price that `perfkit.training.dispatching` has, of one forward and backward.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from perfkit.training.attach.folder import ProcessFolder
+from perfkit.training.attach.precision import graph, loss_of
+from perfkit.training.dispatching import CHAIN, chain_s
+
+AT_STEP = 32
+"""Caches are warm, and what is compiled has been."""
+ROUNDS = 3
+MOST_OPERATORS = 20_000
+"""One takes about a microsecond to count."""
+
+
+class Launching:
+    """What launching a step takes, told once. On a GPU the device's own clock tells that better."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def backward(
+        self, folder: ProcessFolder | None, trained: int, args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        """A backward begins, with what it was called with, after so many steps."""
+        if self._told or trained < AT_STEP or folder is None:
+            return
+        self._told = True
+        loss = loss_of(args, kwargs)
+        if loss.device.type == "cpu":
+            seconds = min(chain_s(loss.device) for _ in range(ROUNDS)) / CHAIN
+            folder.event("launching", operators=operators_of(loss), operator_s=seconds)
+
+
+def operators_of(loss: torch.Tensor) -> int:
+    """Return the operators that a loss came from, those that only collect gradients left out."""
+    nodes = graph(loss.grad_fn, MOST_OPERATORS)
+    return sum(getattr(node, "variable", None) is None for node in nodes)
