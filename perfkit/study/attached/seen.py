@@ -11,6 +11,10 @@ from perfkit.study.attached.read import Recorded
 
 MOSTLY = 0.5
 """A function that was seen in this part of the time names it."""
+MOST_RARE = 0.25
+"""In more of the steps than this it is what a step takes."""
+LEAST_RARE_S = 0.15
+"""Three samples of one step: work of every step is seen once in some of them."""
 REGULAR = 0.8
 """Work is done every so many steps if this part of the distances between two times is that."""
 _LINE_ALONE = "<module>"
@@ -23,6 +27,10 @@ class Seen:
 
     function: str
     seconds: float = 0.0
+    in_steps: int = 0
+    """Steps that it was seen in."""
+    of_steps: int = 0
+    """Steps that were looked at."""
     lines: dict[str, float] = field(default_factory=dict)
     """Seconds by the line, file:line, that calls it."""
     inside: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
@@ -33,6 +41,12 @@ class Seen:
         """Return `augment (train.py:88)`; of a line in no function the line alone."""
         where = max(self.lines, key=lambda line: self.lines[line])
         return where if self.function == _LINE_ALONE else f"{self.function} ({where})"
+
+    @property
+    def is_rare(self) -> bool:
+        """Return whether it is done in few of the steps, and takes long in each of these."""
+        few = 0 < self.in_steps <= MOST_RARE * self.of_steps
+        return few and self.seconds >= LEAST_RARE_S * self.in_steps
 
     @property
     def inner(self) -> str | None:
@@ -49,17 +63,21 @@ def seen_functions(recorded: Recorded, event: str = "stack") -> list[Seen]:
     Args:
         event: `forward_stack` for the time of forwards that take longer than backwards.
     """
-    told: dict[tuple[str, str, str, str], float] = {}
+    told: dict[tuple[str, str, str, str], tuple[float, int, int]] = {}
     for one in recorded.told(event):
         function, where, seconds = one.get("function"), one.get("where"), one.get("seconds")
         if function and where and isinstance(seconds, (int, float)):
             inner = str(one.get("inner") or ""), str(one.get("inner_where") or "")
             # told again whenever it has grown
-            told[(str(function), str(where), *inner)] = float(seconds)
+            in_steps, of_steps = one.get("in_steps", 0), one.get("of_steps", 0)
+            told[(str(function), str(where), *inner)] = float(seconds), in_steps, of_steps
     found: dict[tuple[str, str], Seen] = {}
-    for (function, where, inner_function, inner_where), seconds in told.items():
+    for (function, where, inner_function, inner_where), figures in told.items():
+        seconds, in_steps, of_steps = figures
         seen = found.setdefault((function, _file(where)), Seen(function=function))
         seen.seconds += seconds
+        seen.in_steps = max(seen.in_steps, in_steps)
+        seen.of_steps = max(seen.of_steps, of_steps)
         _add(seen.lines, where, seconds)
         if inner_function:
             inner_of = inner_function, _file(inner_where)

@@ -94,7 +94,7 @@ def named(
 
     Where that part is in every step it is taken out of the steps: it is known then, and no longer untracked.
     Without samples of the stack it stays where it is; so it does without a loader, for there it may be the
-    making of batches.
+    making of batches, and what is done in few of the steps is named beside it.
 
     Args:
         all_steps: how many steps were seen in all.
@@ -113,18 +113,29 @@ def named(
     untracked_s = {name: found.get(name, 0.0) for name in (BETWEEN_STEPS, BETWEEN_EPOCHS)}
     inside_s = each_s * steps_per_epoch if each_s >= LEAST_SHARE * mean_s else 0.0
     largest = max(untracked_s, key=lambda name: untracked_s[name])
+    rare = most_seen([one for one in seen if one.is_rare]) if bare else None
+    if rare is not None:
+        _rename(found, work, BETWEEN_STEPS, rare)
+        seen = [one for one in seen if not one.is_rare]
+    if rare is not None or (bare and inside_s > untracked_s[largest]):
+        untracked = shares(seen) if inside_s else {}
+        return Named(steps=steps, work_s=found, work=work, untracked=untracked)
     if inside_s > untracked_s[largest]:
-        if bare:
-            return Named(steps=steps, work_s=found, work=work, untracked=shares(seen))
         steps = [shorter(step, outside_s(step)) for step in steps]
         largest = BETWEEN_STEPS
         found[largest] = found.get(largest, 0.0) + inside_s
         work[largest] = replace(work[largest], every_steps=1)
     top = most_seen(seen)
-    if top is not None and found.get(largest, 0.0) > 0:
-        found[top.name] = found.pop(largest)
-        work[top.name] = replace(work.pop(largest, OwnWork()), inner=top.inner)
+    if top is not None:
+        _rename(found, work, largest, top)
     return Named(steps=steps, work_s=found, work=work, untracked={})
+
+
+def _rename(work_s: dict[str, float], work: dict[str, OwnWork], name: str, seen: Seen) -> None:
+    """Give work the name of the function that most of it was seen in."""
+    if work_s.get(name, 0.0) > 0:
+        work_s[seen.name] = work_s.pop(name)
+        work[seen.name] = replace(work.pop(name, OwnWork()), inner=seen.inner)
 
 
 def long_forward(recorded: Recorded, phases_s: Mapping[str, float]) -> dict[str, OwnWork]:

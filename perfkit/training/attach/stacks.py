@@ -15,6 +15,7 @@ import queue
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from types import CodeType
 from typing import Any
@@ -114,6 +115,8 @@ class StackSampler:
         self.loop = loop
         self._steps = steps
         self._sums: dict[tuple[str, Seen], float] = {}
+        self._in_steps: Counter[tuple[str, Seen]] = Counter()
+        self._of_steps = 0
         self._waiting: list[tuple[str, int, Seen, float]] = []
         self._told: dict[tuple[str, Seen], float] = {}
         self._over = threading.Event()
@@ -129,6 +132,8 @@ class StackSampler:
         waiting, self._waiting = self._waiting, []
         steps = self._steps
         last = steps.moment - 1
+        self._of_steps += 1
+        counted = set()
         for event, seen_at, seen, seconds in waiting:
             if event == FORWARD:
                 counts = seen_at in steps.forwards
@@ -136,6 +141,8 @@ class StackSampler:
                 counts = seen_at == last or seen_at in steps.gaps or steps.without_loader
             if counts:
                 self._sums[event, seen] = self._sums.get((event, seen), 0.0) + seconds
+                counted.add((event, seen))
+        self._in_steps.update(counted)
 
     def tell(self, folder: ProcessFolder) -> None:
         """Append what has changed."""
@@ -150,6 +157,8 @@ class StackSampler:
                     where=place(seen.path, seen.line),
                     function=seen.function,
                     seconds=seconds,
+                    in_steps=self._in_steps[event, seen],
+                    of_steps=self._of_steps,
                     **(inner if seen.inner else {}),
                 )
                 self._told[event, seen] = seconds

@@ -96,6 +96,27 @@ def test_batches_made_by_hand_are_named(tmp_path: Path) -> None:
     assert "yield get_batch()" in ahead.snippet
 
 
+@pytest.mark.parametrize(("in_steps", "named"), [(4, True), (60, False)])
+def test_rare_work_beside_batches_made_by_hand_is_named_too(
+    tmp_path: Path, in_steps: int, named: bool
+) -> None:
+    """Half a second every 50 steps, seen in a few of them; what is seen in many of them is no such work."""
+    script = Script()
+    for step in range(200):
+        other_s = 0.515 if step % 50 == 49 else 0.015
+        times = {"forward_s": 0.004, "backward_s": 0.004, "optimizer_s": 0.003, "other_s": other_s}
+        script.step(NO_LOADER, wait_s=0.0, **times)
+    batches = {"where": "train.py:13", "function": "get_batch", "seconds": 2.0}
+    script.event("stack", **batches, in_steps=40, of_steps=200)
+    plots = {"where": "train.py:20", "function": "make_plots", "seconds": 1.9}
+    script.event("stack", **plots, in_steps=in_steps, of_steps=200)
+    run = run_of(script, tmp_path)
+    assert list(run.loop.work_s) == ["make_plots (train.py:20)" if named else "work between steps"]
+    assert run.loop.work_s.popitem()[1] == pytest.approx(2.0, rel=0.01)  # type: ignore[attr-defined]
+    told = ["get_batch (train.py:13)", "make_plots (train.py:20)"]
+    assert list(run.loop.untracked) == (told[:1] if named else told)
+
+
 @pytest.mark.parametrize(("named_s", "primary"), [(0.6, "inconclusive"), (0.7, "untracked")])
 def test_what_was_seen_counts_as_accounted_for(
     tmp_path: Path, named_s: float, primary: str
