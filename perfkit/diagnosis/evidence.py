@@ -225,6 +225,10 @@ class Evidence:
         """Part of the untracked time that was seen to be in functions that have a name."""
         return min(1.0, sum(one.share for one in self.untracked.values()))
 
+    def share_of_epoch(self, part_s: float) -> float | None:
+        """Return a part of the epoch's seconds as a share of it: what rules of one's own ask for."""
+        return None if self.epoch_s is None else part_s / self.epoch_s
+
 
 def severity(share: float, moderate: float, high: float) -> Severity | None:
     """Return how much a share matters; None below the moderate threshold."""

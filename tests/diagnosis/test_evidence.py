@@ -15,6 +15,7 @@ def test_what_was_not_measured_is_none() -> None:
         "attribution", "burst", "telemetry", "loader", "cores", "epoch_s", "step_s", "transfer_share",
     ):  # fmt: skip
         assert getattr(bare, name) is None
+    assert bare.share_of_epoch(1.0) is None
     assert bare.stretches == ()
 
 
