@@ -45,17 +45,18 @@ def ordered(remedies: Sequence[Remedy]) -> tuple[list[Remedy], list[Remedy]]:
 
 
 def to_try(diagnosis: Diagnosis) -> list[Remedy]:
-    """Return the remedies in the order in which to try them, without those shown to gain nothing.
+    """Return the remedies in the order in which to try them, without those that gained nothing when they ran.
 
     First what answers the primary verdict, then what leaves the training as it is. Of those that have run it
-    is the one that gained most, before all others.
+    is the one that gained most, before all others; before these, one that surely gained.
     """
     kept, changing = ordered([one for one in diagnosis.remedies if not _useless(one)])
     primary = primary_of(diagnosis)
     answers = [] if primary is None else [r for r in (*kept, *changing) if r.answers_to(primary)]
     run = sorted(
         (one for one in kept if one.measured_speedup is not None),
-        key=lambda one: -_ends(one.measured_speedup)[0],
+        key=_gained,
+        reverse=True,
     )
     found: list[Remedy] = []
     for one in (*run, *answers, *kept, *changing):
@@ -187,7 +188,13 @@ def _ratio(found: Interval) -> str:
 
 
 def _useless(remedy: Remedy) -> bool:
-    return remedy.measured_speedup is not None and _ends(remedy.measured_speedup)[1] <= 1
+    return remedy.measured_speedup is not None and remedy.measured_speedup.value <= 1
+
+
+def _gained(remedy: Remedy) -> tuple[bool, float]:
+    """Whether it surely gained, and what."""
+    found = remedy.measured_speedup
+    return _ends(found)[0] > 1, 0.0 if found is None else found.value
 
 
 def _ends(found: Interval | None) -> tuple[float, float]:

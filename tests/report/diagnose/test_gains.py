@@ -87,6 +87,15 @@ def test_what_to_try_first() -> None:
     assert in_turn(slower) == []
 
 
+def test_what_ran_in_few_generations_is_told_by_its_value() -> None:
+    """Wide intervals: what came out slower is not advised, nor before what surely gained."""
+    slower = replace(MORE_WORKERS, measured_speedup=Interval(0.9, 0.5, 1.5))
+    unsure = replace(CACHE, measured_speedup=Interval(1.5, 0.2, 11.5))
+    sure = replace(PREFETCH, measured_speedup=Interval(1.1, 1.05, 1.15))
+    assert in_turn(slower, unsure) == [unsure]
+    assert in_turn(slower, unsure, sure) == [sure, unsure]
+
+
 def test_what_answers_the_primary_verdict_is_tried_before() -> None:
     """By its kind, or by its stage; what has run and gained comes before all."""
     by_kind = replace(CACHE, answers=("input_bound",))
