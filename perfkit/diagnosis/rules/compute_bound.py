@@ -48,7 +48,8 @@ def check(evidence: Evidence) -> Finding | None:
         " epoch."
     ]
     if evidence.long_forward:
-        told.append(figures.of_long_forward(evidence))
+        # it says where to look: that is why, before how much it is
+        told.insert(0, figures.of_long_forward(evidence))
     operators = None if evidence.dispatch is None else evidence.dispatch.operators_share
     if evidence.attached and operators is not None and operators >= OPERATORS_SHARE:
         told.append(

@@ -99,7 +99,7 @@ def test_a_forward_that_takes_longer_than_backward_is_told_with_what_it_is_in() 
     made = replace(made, attribution=attribute(made), long_forward=seen)
     found = check(made)
     assert found is not None
-    assert found.evidence[1] == (
+    assert found.evidence[0] == (
         "Forward takes 80.0 ms of a step and backward, usually twice as long, 20.0 ms; 70 % of forward was"
         " seen in `match` (train.py:31), most of it in overlap, boxes.py:7."
     )
