@@ -53,6 +53,10 @@ class Chain(nn.Module):
         return self.out(x) * scale  # type: ignore[no-any-return]
 
 
+TRIES = 5
+"""On a full machine a step of so many operators grows more than a chain of one thread does, at times."""
+
+
 class Wide(nn.Module):
     """Few operators, each of which computes for long."""
 
@@ -67,12 +71,14 @@ class Wide(nn.Module):
 
 def test_many_small_operators_are_launching_and_few_large_ones_are_not(player: Any) -> None:
     """Both witnesses: a step that hardly depends on its samples, and operators × dispatch against it."""
-    chain = player({"model_of": Chain}).do_profile(0.01, stacks=False)["dispatch"]
-    # five hundred products, and at least as many in the backward pass
-    assert chain["operators"] > 1000
-    assert chain["fixed_share"] > 0.7
-    # on a full machine a step of so many grows more than a chain of one thread does
-    assert 0.2 < chain["operators_share"] < 3
+    training = player({"model_of": Chain})
+    for _ in range(TRIES):
+        chain = training.do_profile(0.01, stacks=False)["dispatch"]
+        # five hundred products, and at least as many in the backward pass
+        assert chain["operators"] > 1000
+        if chain["fixed_share"] > 0.7 and 0.4 < chain["operators_share"] < 3:
+            return
+    raise AssertionError(f"never in {TRIES} tries: {chain}")
 
 
 def test_few_large_operators(player: Any) -> None:
