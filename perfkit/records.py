@@ -128,6 +128,8 @@ class FetchRecord(NamedTuple):
     serialise_cpu_s: float
     """CPU time of the queue's own thread since the last record: pickling and shared memory. NaN where
     the trainer fetches for itself."""
+    tensors: int = UNKNOWN
+    """Tensors in the batch, each handed over by itself; -1 where nothing is handed over."""
 
 
 R = TypeVar("R", bound=tuple[object, ...])
@@ -253,5 +255,7 @@ STEPS: RecordFormat[StepRecord] = RecordFormat(
     version=2,
     older={1: ("IiihxxQ13d", _step_of_version_1)},
 )
-FETCHES: RecordFormat[FetchRecord] = RecordFormat(b"PKFETCH\0", FetchRecord, "iiiQ7d")
+FETCHES: RecordFormat[FetchRecord] = RecordFormat(
+    b"PKFETCH\0", FetchRecord, "iiiQ7di", version=2, older={1: ("iiiQ7d", FetchRecord)}
+)
 SPANS: RecordFormat[SpanRecord] = RecordFormat(b"PKSPANS\0", SpanRecord, "iIQ2d")

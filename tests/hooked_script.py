@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from perfkit.records import STEPS, StepRecord
+from perfkit.training.attach.fetches import queue_of
 from perfkit.training.attach.loaders import Loader, Pass
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.recorder import LateRecorder
@@ -47,11 +48,11 @@ class Script:
 
     def fetch(self, *passes: Pass) -> None:
         for asking in passes:
-            self.steps.asks(asking)
+            self.steps.asks(asking, *queue_of(asking))
             self.steps.got(asking)
 
     def stop(self, asking: Pass) -> None:
-        self.steps.asks(asking)
+        self.steps.asks(asking, *queue_of(asking))
         self.steps.ended(asking)
 
     def backward(self) -> None:

@@ -29,7 +29,7 @@ indexes = st.integers(0, 2**32 - 1)
 depths = st.integers(-(2**15), 2**15 - 1)
 nanoseconds = st.integers(0, 2**64 - 1)
 steps = st.builds(StepRecord, indexes, ints, ints, *[depths] * 4, nanoseconds, *[st.floats()] * 14)
-fetches = st.builds(FetchRecord, ints, ints, ints, nanoseconds, *[st.floats()] * 7)
+fetches = st.builds(FetchRecord, ints, ints, ints, nanoseconds, *[st.floats()] * 7, ints)
 spans = st.builds(SpanRecord, ints, indexes, nanoseconds, *[st.floats()] * 2)
 FORMATS: list[RecordFormat[Any]] = [STEPS, FETCHES, SPANS]
 HEADER = 16
@@ -98,8 +98,8 @@ def test_a_file_is_read_while_it_grows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_sizes_and_versions(kind: RecordFormat[Any]) -> None:
     """Sizes and header are what the history says: a change needs another version."""
-    assert {STEPS: 144, FETCHES: 76, SPANS: 32}[kind] == kind.struct.size
-    version = {STEPS: 2, FETCHES: 1, SPANS: 1}[kind]
+    assert {STEPS: 144, FETCHES: 80, SPANS: 32}[kind] == kind.struct.size
+    version = {STEPS: 2, FETCHES: 2, SPANS: 1}[kind]
     assert kind.header == kind.magic + struct.pack("<II", version, kind.struct.size)
     assert kind.struct.size <= 200
 
@@ -126,6 +126,15 @@ def test_a_file_of_version_1_is_read(tmp_path: Path) -> None:
     assert first[:8] == (1, 2, 16, 3, -1, -1, -1, 2**40 + 1)
     assert (first.step_s, first.data_wait_s, first.lead_s) == (0.25, 1.25, 12.25)
     assert math.isnan(first.run_delay_s)
+
+
+def test_batches_of_version_1_are_read(tmp_path: Path) -> None:
+    """How many tensors they had was not told."""
+    path = tmp_path / "0-1.bin"
+    old = struct.Struct("<iiiQ7d")
+    told = 1, 5, 16, 2**40, *[0.25 * i for i in range(7)]
+    path.write_bytes(struct.pack("<8sII", FETCHES.magic, 1, old.size) + old.pack(*told))
+    assert list(FETCHES.read(path)) == [FetchRecord(*told, tensors=-1)]
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -76,9 +76,13 @@ class Attribution:
     unavailable: Mapping[str, str] = field(default_factory=dict)
 
 
+FEW_TENSORS = 9
+"""In a batch that is packed, as the one was that `diagnosis/remedies/pack_tensors.py` tells of."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoaderFacts:
-    """Where making a batch takes its time, mean seconds per batch; None is what was not seen."""
+    """What making a batch takes, means per batch, times in seconds; None is what was not seen."""
 
     fetch_s: float | None = None
     fetch_cpu_s: float | None = None
@@ -89,10 +93,17 @@ class LoaderFacts:
     """Putting a batch into the workers' queue."""
     serialise_cpu_s: float | None = None
     """What a worker's other threads computed for that."""
+    tensors: float | None = None
+    """Tensors in a batch, each handed over by itself."""
     busy_share: float | None = None
     """Part of their time that the workers were making batches."""
     samples_per_sec: float | None = None
     """What the loader delivers with nobody training beside it."""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether a batch is known to have so few tensors that none are left to be packed."""
+        return self.tensors is not None and self.tensors <= FEW_TENSORS
 
     @property
     def made_s(self) -> float | None:

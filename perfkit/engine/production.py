@@ -49,7 +49,7 @@ def production_s(
 
 
 def loader_means(made: Sequence[FetchRecord]) -> dict[str, float]:
-    """Worker-side means per batch in seconds, and the share of their time the workers were busy."""
+    """Worker-side means per batch, times in seconds, and the share of their time the workers were busy."""
     if not made:
         return {}
     means: dict[str, float] = {"batches": float(len(made))}
@@ -65,6 +65,9 @@ def loader_means(made: Sequence[FetchRecord]) -> dict[str, float]:
     serialise = _mean(f.serialise_cpu_s for f in made)
     if serialise is not None:
         means["serialise_cpu_s"] = max(0.0, serialise)
+    tensors = [f.tensors for f in made if f.tensors >= 0]
+    if tensors:
+        means["tensors"] = fmean(tensors)
     busy_s = sum(_busy_s(f) for f in made)
     idle_s = sum(f.idle_s for f in made if not math.isnan(f.idle_s))
     if idle_s > 0:

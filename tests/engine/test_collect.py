@@ -196,6 +196,12 @@ def test_loader_means_by_hand() -> None:
     assert means["batches"] == 2
 
 
+def test_tensors_of_a_batch_where_they_were_counted() -> None:
+    made = [fetch(tensors=2), fetch(tensors=4), fetch(tensors=-1)]
+    assert loader_means(made)["tensors"] == 3
+    assert "tensors" not in loader_means([fetch()])
+
+
 def test_the_cpu_s_share_is_that_of_the_batches_that_have_it() -> None:
     """The clock was read of one batch of 0.1 s, half of it CPU time; the mean batch took 0.25 s."""
     read = fetch(fetch_s=0.1, fetch_cpu_s=0.05, collate_s=NAN, collate_cpu_s=NAN)

@@ -51,6 +51,8 @@ class Job:
     """Blocked, as on storage."""
     sample_cpu_s: float = 0.0
     collate_cpu_s: float = 0.0
+    start_s: float = 0.0
+    """The first read of a worker takes so much longer: it opens its files."""
     listed: bool = False
     """Targets cross as many small tensors."""
     stall_s: float = 0.0
@@ -99,10 +101,12 @@ JOBS: dict[str, Job] = {
     "fighting": _FIGHTING,
     "tiny_operators": Job(step_s=0.0, tiny_operators=1000, settings={"num_workers": 0}),
     "heavy_model": Job(step_s=4 * STEP_S, settings={"num_workers": 1}),
-    "slow_metrics": Job(metrics_s=0.8, settings={"num_workers": 1}, own={"metrics_every": 1}),
-    "slow_evaluation": Job(evaluation_s=0.8, settings={"num_workers": 1}),
+    # without workers: where handing over a batch takes 5 ms, that is as much of an epoch
+    "slow_metrics": Job(metrics_s=0.8, settings={"num_workers": 0}, own={"metrics_every": 1}),
+    "slow_evaluation": Job(evaluation_s=0.8, settings={"num_workers": 0}),
     "respawned_workers": Job(
-        settings={"num_workers": 2, "num_samples": 512, "persistent_workers": False},
+        start_s=0.3,
+        settings={"num_workers": 2, "num_samples": 256, "persistent_workers": False},
         off={"persistent_workers": True},
     ),
     # a batch takes longer than a step, but two workers make them and eight may lie ready
@@ -135,6 +139,8 @@ class Samples(Dataset[Any]):
         job = self.job
         self.read += 1
         in_worker = get_worker_info() is not None
+        if job.start_s and in_worker and self.read == 1:
+            time.sleep(job.start_s)
         if job.stall_s and in_worker and self.read % (STALL_EVERY * self.batch_size) == 0:
             time.sleep(job.stall_s)
         if job.sample_sleep_s and self.read % READ == 0:

@@ -2,18 +2,15 @@
 
 114 tensors packed into 9 made training 1.25 to 1.67 times as fast (rf-detr issue 1399). What is left of
 taking over is seen only when it runs, so that the gain is a bound. 5 % is XProf's threshold for input.
+A batch that is known to have no more than those 9 is packed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from perfkit.diagnosis.evidence import Evidence
+from perfkit.diagnosis.judge import Judgement
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
-
-if TYPE_CHECKING:
-    from perfkit.diagnosis.judge import Judgement
 
 ANSWERS = ("input_bound/transfer",)
 SNIPPET = """\
@@ -35,8 +32,13 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
         return None
     if _seen.share(evidence, "transfer") < _seen.INPUT_SHARE:
         return None
+    facts = evidence.loader
+    if facts is not None and facts.is_packed:
+        return None
+    tensors = None if facts is None else facts.tensors
+    count = "" if tensors is None else f", of {tensors:.0f} tensors each"
     return Proposal(
-        why=f"Batches were ready, and taking them over from workers costs"
+        why=f"Batches were ready, and taking them over from workers{count} costs"
         f" {_seen.takes(evidence, 'transfer')}.",
         risk="The loop has to split packed tensors again, which is cheap as views;"
         " the training stays the same.",

@@ -241,6 +241,13 @@ def _advice(evidence: Evidence, found: Attribution, stage: str | None) -> str:
             " Make a sample cheaper: decode beforehand, keep decoded samples, work on whole arrays."
         )
     if _handing_over(evidence, found) is not None:
+        facts = evidence.loader
+        if facts is not None and facts.is_packed:
+            return (
+                "More workers will not help: batches were ready, and taking one over costs as much for each"
+                " as for its bytes. Hand over fewer bytes (images as uint8, converted in the training"
+                " loop) or fewer, larger batches; a dataset that is cheap to read needs no worker."
+            )
         return (
             "More workers will not help: batches were ready, and taking them over from a worker costs"
             " something for every tensor. Hand over fewer, larger ones: pack a batch's small tensors into"

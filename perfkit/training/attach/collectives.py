@@ -69,11 +69,11 @@ def _call_hook(call: Any, session: Callable[[], Session | None]) -> Any:
         if is_compiling():
             return call(*args, **kwargs)
         recording = session()
-        if recording is None or recording.off or recording.steps is None:
-            return call(*args, **kwargs)
-        if threading.get_ident() != recording.thread or not _blocks(args, kwargs):
+        if recording is None or recording.off or threading.get_ident() != recording.thread:
             return call(*args, **kwargs)
         steps = recording.steps
+        if steps is None or not _blocks(args, kwargs):
+            return call(*args, **kwargs)
         # the sampler of stacks has nothing to explain here
         unexplained, computing = steps.unexplained, steps.computing
         steps.unexplained = steps.computing = False

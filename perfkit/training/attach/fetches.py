@@ -12,11 +12,11 @@ those that are trained with are fetched with gradients on.
 
 from __future__ import annotations
 
-import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
-import torch
+from torch import is_grad_enabled
 
 from perfkit.records import FORWARD
 from perfkit.training.attach.first import FirstBatch
@@ -43,6 +43,15 @@ class Watcher(Protocol):
         """A batch is asked for, or a step without a loader begins to compute."""
 
 
+def queue_of(asking: Pass) -> tuple[int, int, bool]:
+    """Return what `Fetches.asks` wants to know beside the pass: how it stands now."""
+    return asking.depth(), asking.ready(), is_grad_enabled()
+
+
+def _at_once(do: Callable[[], None]) -> None:
+    do()
+
+
 class Fetches:
     """Tells the recorder which step a batch belongs to; every call comes from the thread that trains."""
 
@@ -64,6 +73,10 @@ class Fetches:
         """Moments of late in which a forward was, as the backward after it shows."""
         self.gaps: deque[int] = deque(maxlen=MOST_GAPS)
         """Moments of late after which an update began: what happened then was in no phase of its step."""
+        self.is_behind = False
+        """Whether calls are noted, and told of later; see `attach.tape`."""
+        self.once_known: Callable[[Callable[[], None]], None] = _at_once
+        """Does something once all that has happened until now has been told of."""
         self.bare_steps = 0
         """Steps that have computed without a loader."""
         self.sees_forward = False
@@ -100,13 +113,18 @@ class Fetches:
         gone = running is not None and running.gone_ns > 0
         return self.unexplained or (gone and not self._counted)
 
-    def asks(self, asking: Pass) -> None:
-        """A pass asks for a batch."""
+    def asks(self, asking: Pass, depth: int, ready: int, gradients: bool) -> None:
+        """A pass asks for a batch.
+
+        Args:
+            depth, ready: of its queue; see `Recorder.before_next`.
+            gradients: whether they are on.
+        """
         recorder = self.recorder
-        now = time.perf_counter_ns()
+        now = recorder.now_ns()
         self.moment += 1
         self.unexplained = self.computing = False
-        asking.gradients = torch.is_grad_enabled()
+        asking.gradients = gradients
         running = self._open
         if running is not None and not self._loader_trains:
             running = self._settle(running, asking)
@@ -131,7 +149,7 @@ class Fetches:
         self._beside += 1
         if self._joined:
             self._joined.clear()
-        recorder.before_next(asking.depth(), asking.ready())
+        recorder.before_next(depth, ready)
         self._watcher.fetched(now)
 
     def got(self, asking: Pass) -> None:
@@ -170,7 +188,7 @@ class Fetches:
 
     def left(self, passed: Pass) -> None:
         """Nobody holds its iterator any more."""
-        passed.gone_ns = time.perf_counter_ns()
+        passed.gone_ns = self.recorder.now_ns()
         self._ahead.discard(passed)
         if self._open is passed:
             if self._counted and not self._first.splits:
@@ -223,7 +241,7 @@ class Fetches:
 
     def _end_ns(self, running: Pass) -> int:
         """When the step that runs ended, which something else follows."""
-        return self._last_ns if self._counted else running.gone_ns or time.perf_counter_ns()
+        return self._last_ns if self._counted else running.gone_ns or self.recorder.now_ns()
 
     def _is_part(self, running: Pass, held: Pass, asking: Pass | None) -> bool:
         """Whether what runs is a companion of what was set aside, as the next fetch shows."""
@@ -259,7 +277,7 @@ class Fetches:
             self._resume(0)
             return
         self._open = None
-        self._last_ns = time.perf_counter_ns()
+        self._last_ns = self.recorder.now_ns()
         self.unexplained = True
 
     def _resume(self, at_ns: int) -> None:

@@ -38,22 +38,23 @@ class _Outermost:
     def begins(self) -> bool:
         """A module is called; whether that is the forward of a step without a loader."""
         session = self.session
-        if session is None or session.off or session.depth or session.steps is None:
+        if session is None or session.off or session.depth:
             return False
         if _get_ident() != session.thread or not _is_grad_enabled():
             return False
         try:
-            return session.steps.forward_begins()
+            steps = session.steps
+            return steps is not None and steps.forward_begins()
         except Exception as error:
             session.fail(error)
             return False
 
     def ends(self) -> None:
         session = self.session
-        if session is None or session.off or session.steps is None:
+        if session is None or session.off or (steps := session.steps) is None:
             return
         try:
-            session.steps.forward_ends()
+            steps.forward_ends()
         except Exception as error:
             session.fail(error)
 

@@ -31,17 +31,17 @@ _session: Session
 on_iterator: Callable[[Any], None] | None = None
 """Told of every loader that is asked for an iterator, before that is recorded."""
 _get_ident = threading.get_ident
+_got = Steps.got
 HANDLE = "_perfkit_handle"
 
 
 class Handle:
     """What an iterator over a DataLoader carries: its pass. An iterator can be neither copied nor pickled."""
 
-    __slots__ = ("of", "session", "steps")
+    __slots__ = ("of", "session")
 
-    def __init__(self, session: Session, steps: Steps, of: Pass) -> None:
+    def __init__(self, session: Session, of: Pass) -> None:
         self.session = session
-        self.steps = steps
         self.of = of
 
     def asks(self) -> bool:
@@ -52,7 +52,7 @@ class Handle:
         try:
             if session.fetching is not None:
                 session.fetching.give_way()
-            self.steps.asks(self.of)
+            session.asks(self.of)
         except Exception as error:
             session.fail(error)
             return False
@@ -60,21 +60,17 @@ class Handle:
 
     def must_stop(self) -> bool:
         session = self.session
-        return not session.off and self.of.loader.trains and session.stop.due(self.steps.trained)
+        return not session.off and self.of.loader.trains and session.stop.due(session.trained)
 
     def tell(self, what: Any) -> None:
-        """Tell `Steps` what became of it."""
+        """Tell what became of it by a method of `Steps`."""
         session = self.session
-        if session.off or _get_ident() != session.thread:
-            return
-        try:
-            what(self.of)
-        except Exception as error:
-            session.fail(error)
+        if not session.off and _get_ident() == session.thread:
+            session.tell(what, self.of)
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
-            self.tell(self.steps.left)
+            self.tell(Steps.left)
 
 
 def session() -> Session | None:
@@ -130,7 +126,7 @@ def _iter_hook(begin: Any) -> Any:
         if session.off or get_worker_info() is not None:
             return begin(self)
         try:
-            steps = session.begin()
+            session.begin()
         except Exception as error:
             session.fail(error)
             return begin(self)
@@ -139,7 +135,7 @@ def _iter_hook(begin: Any) -> Any:
         iter_s = (time.perf_counter_ns() - before) * 1e-9
         try:
             if isinstance(iterator, dataloader._BaseDataLoaderIter):
-                handle = Handle(session, steps, session.passes(self, iterator, iter_s))
+                handle = Handle(session, session.passes(self, iterator, iter_s))
                 setattr(iterator, HANDLE, handle)
         except Exception as error:
             session.fail(error)
@@ -161,12 +157,12 @@ def next_hook(fetch: Any) -> Any:
         try:
             batch = fetch(self)
         except StopIteration:
-            handle.tell(handle.steps.ended)
+            handle.tell(Steps.ended)
             raise
         except BaseException:
-            handle.tell(handle.steps.failed)
+            handle.tell(Steps.failed)
             raise
-        handle.tell(handle.steps.got)
+        handle.tell(_got)
         return batch
 
     return __next__
@@ -218,9 +214,10 @@ def _save_hook(save: Any) -> Any:
     @functools.wraps(save)
     def saved(*args: Any, **kwargs: Any) -> Any:
         session = _session
-        if session.off or session.steps is None or _get_ident() != session.thread:
+        steps = None if session.off or _get_ident() != session.thread else session.steps
+        if steps is None:
             return save(*args, **kwargs)
-        recorder = session.steps.recorder
+        recorder = steps.recorder
         recorder.enter(CHECKPOINT)
         try:
             return save(*args, **kwargs)

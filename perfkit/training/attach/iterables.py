@@ -36,7 +36,7 @@ class Watched(Generic[T]):
         if session is None or session.off:
             return iter(self._batches)
         try:
-            steps = session.begin()
+            session.begin()
         except Exception as error:
             session.fail(error)
             return iter(self._batches)
@@ -44,7 +44,7 @@ class Watched(Generic[T]):
         batches = _Batches(iter(self._batches))
         iter_s = (time.perf_counter_ns() - before) * 1e-9
         try:
-            setattr(batches, hooks.HANDLE, _Handle(session, steps, self, iter_s))
+            setattr(batches, hooks.HANDLE, _Handle(session, self, iter_s))
         except Exception as error:
             session.fail(error)
         return batches
@@ -77,9 +77,9 @@ class _Handle(hooks.Handle):
 
     __slots__ = ("_gives_way", "_iter_s", "_told")
 
-    def __init__(self, session: Session, steps: Steps, of: Watched[Any], iter_s: float) -> None:
+    def __init__(self, session: Session, of: Watched[Any], iter_s: float) -> None:
         entry = session.entry(of, _description)
-        super().__init__(session, steps, Pass(session.number(), entry, _unknown, _unknown))
+        super().__init__(session, Pass(session.number(), entry, _unknown, _unknown))
         self._iter_s = iter_s
         self._told = self._gives_way = False
 
@@ -93,7 +93,7 @@ class _Handle(hooks.Handle):
         """A DataLoader is asked for a batch meanwhile: its pass is the one."""
         self._gives_way = True
         self.session.fetching = None
-        self.steps.failed(self.of)
+        super().tell(Steps.failed)
 
     def tell(self, what: Any) -> None:
         if self._gives_way:
@@ -101,7 +101,7 @@ class _Handle(hooks.Handle):
         if self.session.fetching is self:
             self.session.fetching = None
         if not self._told:
-            if what == self.steps.left:
+            if what is Steps.left:
                 return
             self._told = True
             self.session.tell_pass(self.of, self._iter_s)

@@ -27,6 +27,11 @@ class Launching:
     def __init__(self) -> None:
         self._told = False
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it has been told."""
+        return self._told
+
     def backward(
         self, folder: ProcessFolder | None, trained: int, args: Any, kwargs: dict[str, Any]
     ) -> None:

@@ -6,7 +6,6 @@ batch, and steps without a loader if it is not; see `attach.first`.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from perfkit.records import BACKWARD, FORWARD, OPTIMIZER
@@ -31,15 +30,15 @@ class Steps(Fetches):
         self._forward_ns = 0  # when the last one of a step without a loader ended
         self._inside = False  # and whether what ran before it was explained
 
-    def asks(self, asking: Pass) -> None:
+    def asks(self, asking: Pass, depth: int, ready: int, gradients: bool) -> None:
         self._outer, self._depth, self._updating = None, 0, False
-        super().asks(asking)
+        super().asks(asking, depth, ready, gradients)
 
     def forward_begins(self) -> bool:
         """The outermost module is called; whether that is a forward of a step without a loader."""
         if not self._bare or self._open is not None:
             return False
-        now = time.perf_counter_ns()
+        now = self.recorder.now_ns()
         self._inside = bool(self._depth)
         if not self._inside:
             self.untracked_ns += now - (max(self._last_ns, self._forward_ns) or now)
@@ -145,7 +144,7 @@ class Steps(Fetches):
         if self._counted:
             self._close(self._last_ns)
         elif self._open is not None:
-            self._close(self._open.gone_ns or time.perf_counter_ns())
+            self._close(self._open.gone_ns or self.recorder.now_ns())
 
     def forget(self) -> None:
         """What was fetched until now was not fetched by the loop: nothing of it stays."""
@@ -188,7 +187,7 @@ class Steps(Fetches):
             if not self._bare:
                 self._begin_bare()
             elif not self._counted:
-                now = time.perf_counter_ns()
+                now = self.recorder.now_ns()
                 self.untracked_ns += now - (max(self._last_ns, self._forward_ns) or now)
                 self.bare_steps += 1
                 self._watcher.fetched(now)
@@ -198,9 +197,9 @@ class Steps(Fetches):
             return
         elif self._held is not None:
             if self._held.loader is not running.loader:
-                self._resume(time.perf_counter_ns())
+                self._resume(self.recorder.now_ns())
         elif self._was_bare or self._without_gradients(running):
-            self.recorder.close_step(time.perf_counter_ns())
+            self.recorder.close_step(self.recorder.now_ns())
             self._open = None
             self._begin_bare()
 

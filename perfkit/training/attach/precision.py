@@ -22,6 +22,11 @@ class Precision:
         self._of_loss: tuple[str | None, str] | None = None
         self._updated = self._scales = self._told = False
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is no more to be seen."""
+        return self._of_loss is not None and self._updated
+
     def backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A backward begins, with what it was called with."""
         if self._of_loss is None:

@@ -7,6 +7,8 @@ ended can be opened again. None of the three is seen by the device: its fields o
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from perfkit.records import COLLECTIVE, STEP_PHASES, UNKNOWN, SpanRecord
@@ -28,6 +30,19 @@ class LateRecorder(Recorder):
         self._aside: list[Step] = []
         self._collectives: SpanRecord | None = None
         self._collective_ns = -1  # when the last one ended
+
+    def now_ns(self) -> int:
+        """Return what its clock shows."""
+        return self._host_ns()
+
+    @contextlib.contextmanager
+    def clock_of(self, clock: Callable[[], int]) -> Iterator[None]:
+        """Go by another clock, which shows when what is told of now was."""
+        usual, self._host_ns = self._host_ns, clock
+        try:
+            yield
+        finally:
+            self._host_ns = usual
 
     @property
     def told_ns(self) -> int:

@@ -1,4 +1,4 @@
-"""One process of the script: when it trains, what is told of it, and how it ends."""
+"""One process of the script: which of its calls belong to a recording, and how that begins and ends."""
 
 from __future__ import annotations
 
@@ -14,28 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from perfkit.training.attach import forwards
-from perfkit.training.attach.collectives import ReducerTimes
-from perfkit.training.attach.facts import Facts
-from perfkit.training.attach.folder import ProcessFolder, ranks
-from perfkit.training.attach.launching import Launching
+from perfkit.training.attach.fetches import queue_of
+from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.loaders import Loader, Loaders, Pass, describe
-from perfkit.training.attach.optimizers import Optimizers
 from perfkit.training.attach.passes import Steps
-from perfkit.training.attach.phases import Phases
-from perfkit.training.attach.precision import Precision
-from perfkit.training.attach.process import at_end_of_child, device, told, uncaught
-from perfkit.training.attach.recorder import LateRecorder
-from perfkit.training.attach.stacks import Untracked
+from perfkit.training.attach.process import at_end_of_child, uncaught
+from perfkit.training.attach.recording import Recording
 from perfkit.training.attach.stop import Stop
+from perfkit.training.attach.tape import Tape
 from perfkit.training.attach.threads import OtherThreads
 from perfkit.training.probe import worker
-from perfkit.training.probe.clocks import CudaDevice
-from perfkit.training.probe.device import environment
 from perfkit.training.probe.loader import depth_reader, ready_reader
-from perfkit.training.probe.steps import marking_period
 
-STEPS_TO_MARK = 20
-"""Steps seen before the marking of phases on a device is set to what it costs."""
+_asks, _ended = Steps.asks, Steps.ended
+_backward_begins, _backward_ends = Steps.backward_begins, Steps.backward_ends
+_update_begins, _update_ends = Steps.update_begins, Steps.update_ends
 
 
 class Session:
@@ -51,7 +44,6 @@ class Session:
     def __init__(self, place: Callable[[], Path], started_ns: int) -> None:
         self.off = False
         """Nothing is recorded in this process, or no more."""
-        self.steps: Steps | None = None
         self.thread = 0
         """The thread that trains, as far as is known."""
         self.depth = 0
@@ -66,43 +58,60 @@ class Session:
         """The recording has come to its end."""
         self._before = uncaught()
         self._started_ns, self._pid = started_ns, os.getpid()
-        self._folder: ProcessFolder | None = None
-        self._recorder: LateRecorder | None = None
-        self._trains = False
-        self._precision = Precision()
-        self._launching = Launching()
+        self._recording: Recording | None = None
         self._loaders = Loaders()
-        self._optimizers = Optimizers()
-        self._facts = Facts()
-        self._phases = Phases()
-        self._reducers = ReducerTimes()
         self._others = OtherThreads()
-        self._untracked: Untracked | None = None
-        self._first_ns = 0
+        self._tape: Tape | None = None
+        self._notes = False  # calls go to the tape
+        self._alone = True  # no second thread did anything
 
-    def begin(self) -> Steps:
+    @property
+    def steps(self) -> Steps | None:
+        """What is known of the steps, all of it worked up; None before the first loader or backward."""
+        recording, tape = self._recording, self._tape
+        if tape is not None and not self.off:
+            try:
+                tape.play()
+            except Exception as error:
+                self.fail(error)
+        return None if recording is None else recording.steps
+
+    @property
+    def trained(self) -> int:
+        """Steps in which a backward or an update happened."""
+        steps = self.steps
+        return 0 if steps is None else steps.trained
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether a step of training was seen, and it is not over."""
+        return self._recording is not None and self._recording.has_trained and not self.over
+
+    def begin(self) -> Recording:
         """Make the folder and the recorder, at the first loader, backward or update."""
-        if self._recorder is not None and self._others.is_another(self.thread):
-            self._recorder.another_thread()
+        steps = self.steps
+        if steps is not None and self._others.is_another(self.thread):
+            steps.recorder.another_thread()
         with self._others.moving:
-            return self.steps or self._begin()
+            return self._recording or self._begin()
 
-    def _begin(self) -> Steps:
-        self._folder = ProcessFolder(self.place(), self._started_ns)
-        self._recorder = LateRecorder(self._folder.rank.steps)
-        self.steps = steps = Steps(self._recorder, self)
-        self.thread = threading.get_ident()
-        worker.install(self._folder.rank.loader)
+    def _begin(self) -> Recording:
+        folder = ProcessFolder(self.place(), self._started_ns)
+        recording = Recording(folder, self.stop, self._others, lambda: forwards.watch(self))
+        self._recording = recording
+        self.thread = recording.thread = threading.get_ident()
+        worker.install(folder.rank.loader)
         atexit.register(self.end)
         if os.getpid() != os.getpgid(0) or "multiprocessing.process" in sys.modules:
             at_end_of_child(self.end)
-        return steps
+        return recording
 
     def passes(self, loader: Any, iterator: Any, iter_s: float) -> Pass:
         """Describe an iteration that has begun."""
-        folder = self._folder
-        assert folder is not None
-        depth, ready = depth_reader(iterator), ready_reader(iterator, folder.rank.loader)
+        recording = self._recording
+        assert recording is not None
+        depth = depth_reader(iterator)
+        ready = ready_reader(iterator, recording.folder.rank.loader)
         begun = Pass(self.number(), self.entry(loader), depth, ready)
         self.tell_pass(begun, iter_s)
         return begun
@@ -113,31 +122,24 @@ class Session:
 
     def tell_pass(self, begun: Pass, iter_s: float) -> None:
         """Tell of a pass, and of its loader if that is new."""
-        folder, loader = self._folder, begun.loader
-        if folder is None:
+        recording, loader = self._recording, begun.loader
+        if recording is None:
             return
         described, loader.untold = loader.untold, None
         if described is not None:
-            folder.event("loader", **described)
-            self._facts.loader(folder, described)
+            recording.loader(described)
         event = {"pass": begun.number, "loader": loader.number, "iter_s": iter_s}
-        folder.event("pass", **event, pid=os.getpid())
+        recording.folder.event("pass", **event, pid=os.getpid())
 
     def phase(self, name: str, since_ns: int) -> None:
         """A phase of the script's own is over."""
-        folder = self._folder
-        if self.off or folder is None:
+        recording = self._recording
+        if self.off or recording is None:
             return
         try:
-            now = time.perf_counter_ns()
-            self._phases.add(folder, name, now - since_ns, now)
+            recording.phase(name, since_ns)
         except Exception as error:
             self.fail(error)
-
-    @property
-    def has_trained(self) -> bool:
-        """Whether a step of training was seen, and it is not over."""
-        return self._trains and not self.over
 
     def may_move(self, asking: Pass | None = None) -> bool:
         """Whether the thread that calls becomes the one that trains; see `attach.threads`.
@@ -146,155 +148,113 @@ class Session:
             asking: the pass that is asked for a batch; None where a backward or an update begins.
         """
         try:
-            steps = self.begin()
+            if self.thread not in (0, threading.get_ident()):
+                self._alone = self._notes = False
+            recording = self.begin()
             with self._others.moving:
                 if self.thread != threading.get_ident():
+                    steps = recording.steps
                     if not self._others.may_take_over(self.thread, steps, asking):
                         return False
-                    self.thread = threading.get_ident()
+                    self.thread = recording.thread = threading.get_ident()
                     self._others.takes_over(steps, asking)
         except Exception as error:
             self.fail(error)
             return False
         return True
 
-    def backward_begins(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """A backward begins, with what it was called with."""
+    # what the hooks tell, on the thread that trains
+
+    def asks(self, asking: Pass) -> None:
+        """A pass asks for a batch."""
+        tape, recording = self._tape, self._recording
+        if self._notes and tape is not None and recording is not None:
+            now_ns = time.perf_counter_ns()
+            # what looks at the loop that asks has to be called by it
+            if now_ns < recording.look_at_ns:
+                if tape.is_due(now_ns):
+                    tape.play()
+                tape.note(_asks, asking, *queue_of(asking))
+                return
+        steps = self.steps
+        if steps is None or recording is None:
+            return
+        steps.asks(asking, *queue_of(asking))
+        if recording.may_note and self._alone:
+            self._tape, self._notes = tape or Tape(steps), True
+
+    def tell(self, what: Callable[..., None], *args: Any) -> None:
+        """Something has happened: a method of `Steps`."""
         try:
-            steps = self.steps or self.begin()
-            self._precision.backward(args, kwargs)
-            self._launching.backward(self._folder, steps.trained, args, kwargs)
-            steps.backward_begins()
+            tape = self._tape
+            if self._notes and tape is not None:
+                tape.note(what, *args)
+                if what is _ended:
+                    tape.play()
+            elif (steps := self.steps) is not None:
+                what(steps, *args)
         except Exception as error:
             self.fail(error)
 
+    def backward_begins(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A backward begins, with what it was called with."""
+        if not self._notes:
+            try:
+                (self._recording or self.begin()).backward(args, kwargs)
+            except Exception as error:
+                self.fail(error)
+                return
+        self.tell(_backward_begins)
+
     def backward_ends(self) -> None:
-        if self.off or self.steps is None:
-            return
-        try:
-            self.steps.backward_ends()
-        except Exception as error:
-            self.fail(error)
+        if not self.off:
+            self.tell(_backward_ends)
 
     def update_begins(self, optimizer: Any) -> None:
         """`optimizer.step` begins."""
-        try:
-            self._precision.update()
-            (self.steps or self.begin()).update_begins(optimizer)
-        except Exception as error:
-            self.fail(error)
+        if not self._notes:
+            try:
+                (self._recording or self.begin()).update()
+            except Exception as error:
+                self.fail(error)
+                return
+        self.tell(_update_begins, optimizer)
 
     def update_ends(self, optimizer: Any) -> None:
-        if self.off or self.steps is None:
-            return
-        try:
-            self.steps.update_ends(optimizer)
-        except Exception as error:
-            self.fail(error)
-
-    # what `Steps` tells
-
-    def trains(self) -> None:
-        steps, folder, recorder = self.steps, self._folder, self._recorder
-        if steps is None or folder is None or recorder is None:
-            return
-        self._trains = True
-        self._first_ns = time.perf_counter_ns()
-        self._untracked = Untracked(steps, self._first_ns)
-        folder.attached(ranks())
-        where = device()
-        if where != "cpu":
-            recorder.use_device(CudaDevice(where))
-        folder.environment(environment(where))
-        self._facts.first_step(folder, where)
-        self.stop.begin()
-
-    def updated(self, optimizer: Any) -> None:
-        if optimizer is self._facts.optimizer:
-            return
-        folder = self._folder
-        described = self._optimizers.find(optimizer)
-        if described is not None and folder is not None:
-            folder.event("optimizer", **described)
-            self._precision.tell(folder)
-        self._facts.optimizer = optimizer
-
-    def pass_over(self, over: Pass, *, exhausted: bool) -> None:
-        if self._folder is not None:
-            self._folder.event(
-                "pass_end",
-                **{"pass": over.number},
-                fetched=over.fetched,
-                exhausted=exhausted,
-                backwards=over.backwards,
-                updates=over.updates,
-                companion=None if over.companion is None else over.companion.number,
-            )
-
-    def fetched(self, now_ns: int) -> None:
-        steps, folder, recorder = self.steps, self._folder, self._recorder
-        if not self._trains or steps is None or folder is None or recorder is None:
-            return
-        trained = steps.trained
-        if trained == STEPS_TO_MARK:
-            step_s = (now_ns - self._first_ns) * 1e-9 / trained
-            recorder.phase_every = marking_period(step_s, recorder.cost_s())
-        self._reducers.look(folder, trained)
-        if self._facts.due(trained):
-            self._facts.look(folder, trained)
-        self._others.tell(folder)
-        if steps.bare_steps == forwards.AFTER_STEPS:
-            forwards.watch(self)
-        explained = steps.sees_forward or not steps.without_loader
-        if self._untracked is not None and (self._others.fetch or explained):
-            self._untracked.look(folder, self.thread, now_ns)
+        if not self.off:
+            self.tell(_update_ends, optimizer)
 
     def fail(self, error: BaseException) -> None:
         """Something of ours went wrong: the script goes on without us."""
         if self.off:
             return
-        self.off = True
+        self.off, self._notes = True, False
         text = f"{type(error).__name__}: {error}".split("\n")[0]
         with contextlib.suppress(Exception):
             sys.stderr.write(f"perfkit: process {os.getpid()} is no longer recorded: {text}\n")
-        with contextlib.suppress(Exception):
-            if self._folder is not None:
-                self._folder.event("fault", text=text)
-        with contextlib.suppress(Exception):
-            if self._recorder is not None:
-                self._recorder.close()
+        recording = self._recording
+        if recording is not None:
+            with contextlib.suppress(Exception):
+                recording.folder.event("fault", text=text)
+            with contextlib.suppress(Exception):
+                recording.recorder.close()
 
     def end(self) -> None:
         """The process ends: write what there is, or take away what was made for nothing."""
-        folder, steps, recorder = self._folder, self.steps, self._recorder
-        self._folder, self.over = None, True
-        if folder is None or steps is None or recorder is None or os.getpid() != self._pid:
+        steps, recording, over = self.steps, self._recording, self.over
+        self.over, self._notes = True, False
+        if steps is None or recording is None or over or os.getpid() != self._pid:
             return
+        failed, self.off = self.off, True
         try:
-            if self._untracked is not None:
-                self._untracked.end(folder)
-            if not self._trains:
-                self.off = True
-                recorder.close()
-                folder.remove()
-                return
-            if not self.off:
-                self.off = True
-                steps.end()
-                worker.write()
-                self._precision.tell(folder)
-                self._phases.tell(folder)
-                self._facts.end(folder, steps.trained, self._optimizers.count)
-                folder.event("cost", steps=recorder.steps, own_s=recorder.own_ns * 1e-9)
-                recorder.close()
             error = uncaught()
-            folder.status("ended", None if error is self._before else told(error))
+            recording.end(None if error is self._before else error, failed=failed)
         except Exception as error:
             self.off = False
             self.fail(error)
 
     def forget(self) -> None:
         """In a forked child: all of this is the parent's."""
-        self.off, self._folder = True, None
-        if self._untracked is not None:
-            self._untracked.forget()
+        self.off, self.over = True, True
+        if self._recording is not None:
+            self._recording.forget()

@@ -9,6 +9,7 @@ thread. Where forwards take longer than backwards they are sampled as well, and 
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import queue
@@ -51,7 +52,8 @@ class Untracked:
     def __init__(self, steps: Steps, now_ns: int) -> None:
         self._steps = steps
         self._sampler: StackSampler | None = None
-        self._look_at_ns = now_ns + LOOK_EVERY_NS
+        self.look_at_ns = now_ns + LOOK_EVERY_NS
+        """When it will look next."""
         self._before_ns = 0
         self._before_forward_ns = self._before_backward_ns = 0
 
@@ -65,12 +67,12 @@ class Untracked:
         if sampler is not None:
             sampler.commit()
             sampler.thread = thread
-        if now_ns < self._look_at_ns:
+        if now_ns < self.look_at_ns:
             return
-        gone_ns = now_ns - self._look_at_ns + LOOK_EVERY_NS
+        gone_ns = now_ns - self.look_at_ns + LOOK_EVERY_NS
         untracked_ns = self._steps.untracked_ns
         share = (untracked_ns - self._before_ns) / gone_ns
-        self._before_ns, self._look_at_ns = untracked_ns, now_ns + LOOK_EVERY_NS
+        self._before_ns, self.look_at_ns = untracked_ns, now_ns + LOOK_EVERY_NS
         long_forward = self._long_forward(gone_ns)
         if sampler is not None:
             sampler.tell(folder)
@@ -129,10 +131,12 @@ class StackSampler:
 
         What was seen before an update was in no phase of its step, and in a step without a loader all was.
         """
+        self._of_steps += 1
+        if not self._waiting:
+            return
         waiting, self._waiting = self._waiting, []
         steps = self._steps
         last = steps.moment - 1
-        self._of_steps += 1
         counted = set()
         for event, seen_at, seen, seconds in waiting:
             if event == FORWARD:
@@ -192,13 +196,21 @@ class StackSampler:
             self._switch_after(SWITCH_S if self._alone() else self._usual_s)
             now = time.perf_counter()
             steps = self._steps
-            moment, forward = steps.moment, steps.computing
-            frame = sys._current_frames().get(self.thread) if forward or steps.unexplained else None
-            explained = forward or steps.sees_forward or not steps.without_loader
-            if frame is not None and (explained or _waits(frame)):
-                event = FORWARD if forward else UNTRACKED
-                self._waiting.append((event, moment, seen_in(frame, self.loop), now - before))
+            if steps.is_behind or steps.computing or steps.unexplained:
+                frame = sys._current_frames().get(self.thread)
+                if frame is not None:
+                    seen, waits = seen_in(frame, self.loop), _waits(frame)
+                    steps.once_known(functools.partial(self._saw, seen, waits, now - before))
             before = now
+
+    def _saw(self, seen: Seen, waits: bool, seconds: float) -> None:
+        """Keep what was seen at a moment that `Steps` knows now, if nothing else explains it."""
+        steps = self._steps
+        forward = steps.computing
+        explained = forward or steps.sees_forward or not steps.without_loader
+        if (forward or steps.unexplained) and (explained or waits):
+            event = FORWARD if forward else UNTRACKED
+            self._waiting.append((event, steps.moment, seen, seconds))
 
 
 def _waits(frame: Any) -> bool:

@@ -11,6 +11,7 @@ import sys
 import threading
 from dataclasses import dataclass
 
+from perfkit.training.attach.fetches import queue_of
 from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.loaders import OURS, Pass
 from perfkit.training.attach.passes import Steps
@@ -120,7 +121,7 @@ class OtherThreads:
         self._batches = {of: count for of, count in self._batches.items() if of[0] != own}
         seen, self._seen = self._seen.get(own), {}
         if asking is None and seen is not None and seen.asking is not None:
-            steps.asks(seen.asking)
+            steps.asks(seen.asking, *queue_of(seen.asking))
             steps.got(seen.asking)
 
     @property
@@ -130,6 +131,8 @@ class OtherThreads:
 
     def tell(self, folder: ProcessFolder) -> None:
         """Append what is new of them."""
+        if not self._batches and not self.at_once:
+            return
         for loader, batches in self.news().items():
             folder.event("other_thread", loader=loader, batches=batches)
         if self.at_once and not self._told_at_once:

@@ -21,7 +21,7 @@ from typing import Any
 
 from torch.utils.data import _utils
 
-from perfkit.training.probe.ledger import Ledger, TrainerLedger, WorkerLedger
+from perfkit.training.probe.ledger import Ledger, TrainerLedger, WorkerLedger, tensors_of
 
 _worker_module: Any = getattr(_utils, "worker", None)
 _worker_loop: Any = getattr(_worker_module, "_worker_loop", None)
@@ -136,13 +136,14 @@ class _GivingQueue:
         self._last_put = _make_place(place)
 
     def put(self, item: Any, *args: Any, **kwargs: Any) -> None:
+        # (number, batch); anything else is an answer to the order to begin again
+        number, batch = item if isinstance(item, tuple) and len(item) == 2 else (None, None)
+        tensors = tensors_of(batch)
         start = time.perf_counter_ns()
         self._queue.put(item, *args, **kwargs)
         if self._last_put is not None:
-            # (number, batch); anything else is an answer to the order to begin again
-            number = item[0] if isinstance(item, tuple) and item else None
             self._last_put[0] = number if isinstance(number, int) else NOTHING_PUT
-        self._ledger.handed_over((time.perf_counter_ns() - start) * 1e-9)
+        self._ledger.handed_over((time.perf_counter_ns() - start) * 1e-9, tensors)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)

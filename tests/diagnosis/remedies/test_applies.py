@@ -178,6 +178,11 @@ def test_exact_seconds(name: str, saved: float) -> None:
         ("pack_tensors", attributed(FOUR, transfer=0.4, compute=9.6), COMPUTE),
         ("pack_tensors", attributed(ALONE, transfer=4.0, compute=6.0), INPUT),
         (
+            "pack_tensors",
+            attributed(FOUR, transfer=6.0, compute=4.0, row={"loader": {"tensors": 9.0}}),
+            INPUT,
+        ),
+        (
             "cache_decoded",
             attributed(waiting=6.0, compute=4.0, row=DECODES),
             judged("input_bound", "collate"),

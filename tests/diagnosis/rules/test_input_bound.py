@@ -214,6 +214,21 @@ def delayed(phase: str, wait_s: float, loader: dict[str, float]) -> Finding | No
     return check(evidence(replace(CONFIG, num_workers=2), 8, **row))
 
 
+@pytest.mark.parametrize(
+    ("tensors", "advice"), [(None, "for every tensor"), (10.0, "for every tensor"), (9.0, "bytes")]
+)
+def test_advice_on_handing_over_goes_by_how_many_tensors(
+    tensors: float | None, advice: str
+) -> None:
+    """Few of them cannot be packed any further."""
+    loader = {"fetch_s": 0.001, "fetch_cpu_s": 0.001, "serialise_cpu_s": 0.05}
+    known = loader if tensors is None else loader | {"tensors": tensors}
+    found = delayed("transfer", 0.06, known)
+    assert found is not None
+    assert found.stage == "transfer"
+    assert advice in found.try_next
+
+
 def test_what_decoding_costs_besides_goes_with_it() -> None:
     """30 ms of waiting, and 20 ms that the same work takes from the training; storage takes none."""
     decodes, reads = (

@@ -88,7 +88,7 @@ def test_a_call_outside_of_a_process_group_does_what_it_does(
 ) -> None:
     """Its error is its own, and nothing is recorded."""
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: False)
-    session: Any = SimpleNamespace(off=False, steps=None)
+    session: Any = SimpleNamespace(off=False, steps=None, thread=threading.get_ident())
     hooked = _call_hook(torch.distributed.all_reduce, lambda: session)
     with pytest.raises(ValueError, match="process group"):
         hooked(torch.ones(1))

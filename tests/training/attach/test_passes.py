@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hooked_script import Script, loader
 
+from perfkit.training.attach.fetches import queue_of
 from perfkit.training.attach.passes import NO_LOADER
 
 
@@ -129,7 +130,7 @@ def test_the_wait_of_a_companion_is_wait(script: Script) -> None:
     first, second = script.iterate(loader(0)), script.iterate(loader(1))
     for _ in range(2):
         script.fetch(first)
-        script.steps.asks(second)
+        script.steps.asks(second, *queue_of(second))
         time.sleep(0.02)
         script.steps.got(second)
         script.train()
@@ -238,6 +239,6 @@ def test_a_fetch_that_raised_leaves_no_record(script: Script) -> None:
     batches = script.iterate(loader(0))
     script.fetch(batches)
     script.train()
-    script.steps.asks(batches)
+    script.steps.asks(batches, *queue_of(batches))
     script.steps.failed(batches)
     assert script.counts() == [(0, 1, 1)]

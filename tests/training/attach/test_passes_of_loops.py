@@ -10,6 +10,7 @@ import pytest
 import torch
 from hooked_script import Script, loader
 
+from perfkit.training.attach.fetches import queue_of
 from perfkit.training.attach.passes import NO_LOADER
 
 
@@ -269,7 +270,7 @@ def test_an_exception_that_was_caught_ends_the_step(script: Script) -> None:
             script.backward()
             script.steps.update_begins("adam")
         elif how == "fetch":
-            script.steps.asks(batches)
+            script.steps.asks(batches, *queue_of(batches))
             script.steps.failed(batches)
         script.steps.left(batches)
     found = [(0, 1, 1), (0, 1, 0), (1, 1, 1), (1, 1, 0), (2, 1, 1), (2, 0, 0), (3, 1, 1), (3, 0, 0)]
@@ -322,7 +323,7 @@ def test_an_evaluation_of_one_batch_without_gradients(
         if step % 2 == 0:
             check = script.iterate(source)
             with off():
-                script.steps.asks(check)
+                script.steps.asks(check, *queue_of(check))
                 time.sleep(0.02)
                 script.steps.got(check)
             if not alive:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,7 +52,8 @@ from perfkit.training.attach.stacks import StackSampler
 import test_stacks as own
 
 steps = SimpleNamespace(
-    unexplained=True, moment=7, without_loader=True, sees_forward=True, computing=False, gaps=[], forwards=[]
+    unexplained=True, moment=7, without_loader=True, sees_forward=True, computing=False, gaps=[], forwards=[],
+    is_behind=False, once_known=lambda do: do(),
 )
 usual_s = sys.getswitchinterval()
 sampler = StackSampler(steps, threading.get_ident())
@@ -77,7 +79,10 @@ class Looked:
         without_loader: bool = False,
         waits: bool = True,
         computing: bool = False,
+        behind: bool = False,
     ) -> None:
+        self.known: list[Callable[[], None]] = []
+        """What is to be done once it is known where the script is."""
         self.steps: Any = SimpleNamespace(
             unexplained=unexplained,
             moment=7,
@@ -86,6 +91,8 @@ class Looked:
             computing=computing,
             gaps=[],
             forwards=[],
+            is_behind=behind,
+            once_known=self.known.append if behind else lambda do: do(),
         )
         begun, self.over = threading.Event(), threading.Event()
         does = augment if waits else compute
@@ -224,6 +231,22 @@ def test_explained_time_is_not_looked_at(tmp_path: Path) -> None:
     assert looked.samples() == 0
     looked.end()
     assert told(looked.sampler, tmp_path) == []
+
+
+def test_where_calls_are_told_of_later_samples_wait(tmp_path: Path) -> None:
+    """What seemed explained when it was seen turns out not to be, and the other way round."""
+    looked = Looked(unexplained=False, behind=True)
+    wait_for(lambda: len(looked.known) >= 2)
+    assert looked.samples() == 0
+    looked.steps.unexplained = True
+    looked.known[0]()
+    looked.steps.unexplained = False
+    looked.known[1]()
+    assert looked.samples() == 1
+    looked.steps.moment = 8
+    looked.end()
+    (event,) = told(looked.sampler, tmp_path)
+    assert event["function"] == "augment"
 
 
 @pytest.mark.parametrize(("untracked_s", "looks"), [(0.49, False), (0.51, True)])

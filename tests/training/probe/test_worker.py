@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from perfkit.records import FETCHES, FetchRecord
 from perfkit.training.probe import loader as trainers_side
 from perfkit.training.probe import worker
+from perfkit.training.probe.ledger import MOST_PARTS, tensors_of
 
 BATCH, BATCHES, SAMPLE_S = 4, 6, 0.005
 
@@ -82,6 +83,44 @@ def test_every_worker_has_records_of_its_own(tmp_path: Path) -> None:
     assert {r.worker for r in records} == {0, 1}
     assert len(list((tmp_path / "two").glob("*.bin"))) == 2
     assert all(r.collate_s >= 0 for r in records)
+
+
+@pytest.mark.parametrize(("num_workers", "tensors"), [(0, -1), (1, 1)])
+def test_a_worker_counts_the_tensors_that_it_hands_over(
+    tmp_path: Path, num_workers: int, tensors: int
+) -> None:
+    """Without one nothing is handed over."""
+    records = fetches(tmp_path / "made", "waits", num_workers)
+    assert {r.tensors for r in records} == {tensors}
+
+
+class Graph:
+    """A batch of a class of the script's own."""
+
+    def __init__(self, nodes: int) -> None:
+        self.nodes = [torch.zeros(1) for _ in range(nodes)]
+        self.edges = torch.zeros(2, 3)
+        self.name = "graph"
+        self.itself = self
+
+
+@pytest.mark.parametrize(
+    ("batch", "tensors"),
+    [
+        (torch.zeros(3), 1),
+        ({"x": torch.zeros(3), "y": [torch.zeros(1), (torch.zeros(2), 7)], "name": "cat"}, 3),
+        (None, 0),
+        ([1.5] * 100_000, 0),
+        ([torch.zeros(1)] * 100, 100),
+    ],
+)
+def test_tensors_of_a_batch(batch: Any, tensors: int) -> None:
+    assert tensors_of(batch) == tensors
+
+
+def test_tensors_of_a_batch_that_holds_itself() -> None:
+    """It is looked through so far, and no further."""
+    assert 41 <= tensors_of(Graph(40)) <= MOST_PARTS
 
 
 def test_what_was_installed_is_taken_away(tmp_path: Path) -> None:
