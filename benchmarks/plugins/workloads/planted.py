@@ -72,8 +72,8 @@ class Job:
 
 
 _NO_COSTS: dict[str, Any] = {
-    "tiny_operators": 0, "sample_sleep_s": 0.0, "sample_cpu_s": 0.0, "collate_cpu_s": 0.0, "listed": False,
-    "stall_s": 0.0, "metrics_s": 0.0, "evaluation_s": 0.0,
+    "tiny_operators": 0, "sample_sleep_s": 0.0, "sample_cpu_s": 0.0, "collate_cpu_s": 0.0, "start_s": 0.0,
+    "listed": False, "stall_s": 0.0, "metrics_s": 0.0, "evaluation_s": 0.0,
 }  # fmt: skip
 LONG_S = 4 * STEP_S
 """A step beside which handing over a batch, some 2 ms, is little."""
