@@ -30,7 +30,7 @@ from perfkit.runfolder import write_json
 from perfkit.stats import Interval
 from perfkit.study.settings import cache_dir
 from perfkit.study.sizes import Machine, base_config
-from perfkit.telemetry import host
+from perfkit.telemetry import foreign
 
 RARE_SHARE = 0.05
 """Part of the measurement that may have been disturbed before its figures are not to be quoted."""
@@ -73,7 +73,7 @@ class Target:
 class Watch:
     """Looks, stretch by stretch, whether somebody else's load ran beside what was measured."""
 
-    gauge: host.Gauge = field(default_factory=host.Gauge)
+    gauge: foreign.Gauge = field(default_factory=foreign.Gauge)
     stretches: int = 0
     disturbed: int = 0
     foreign_cpu_s: float | None = 0.0
@@ -92,14 +92,14 @@ class Watch:
         wall_s = (self._last.t_ns - before.t_ns) * 1e-9
         if wall_s < LEAST_STRETCH_S:
             return False
-        foreign_s = host.foreign_cpu_s(before, self._last)
-        own_s = host.own_cpu_s(before, self._last)
+        foreign_s = foreign.foreign_cpu_s(before, self._last)
+        own_s = foreign.own_cpu_s(before, self._last)
         self.stretches += 1
         if foreign_s is None or own_s is None or self.foreign_cpu_s is None:
             self.foreign_cpu_s = None
             return False
         self.foreign_cpu_s += foreign_s
-        found = host.disturbed(foreign_s, own_s, wall_s, self._last.cores)
+        found = foreign.disturbed(foreign_s, own_s, wall_s, self._last.cores)
         self.disturbed += found
         return found
 

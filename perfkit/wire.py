@@ -16,7 +16,7 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _REPLY_MARK = b"\x1eperfkit "
 
 
-class Tell(Protocol):
+class Send(Protocol):
     """Says an event, by its name and values of JSON types, to whoever asked."""
 
     def __call__(self, event: str, **values: Any) -> None: ...

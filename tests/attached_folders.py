@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from perfkit.diagnosis.judge import judge
 from perfkit.records import (
     CHECKPOINT,
     FETCHES,
@@ -17,7 +18,10 @@ from perfkit.records import (
     SpanRecord,
     StepRecord,
 )
+from perfkit.study.attached.loop import Loop, loop_of
+from perfkit.study.attached.passes import passes_of
 from perfkit.study.attached.read import Recorded, read_process
+from perfkit.study.attached.result import attached_run
 
 ENVIRONMENT = {
     "perfkit": "0.0", "torch": "2.9.0", "cores_usable": 4, "device": "cpu", "device_type": "cpu",
@@ -153,3 +157,18 @@ def epochs(
             script.step(number, **step)
         script.end(number)
     return script
+
+
+def loop(script: Script, study: Path) -> Loop:
+    """Return the loop that a script's folder shows."""
+    recorded = script.recorded(study)
+    found = loop_of(recorded, passes_of(recorded))
+    assert found is not None
+    return found
+
+
+def primary(script: Script, study: Path) -> str:
+    """Return the verdict on a script."""
+    run = attached_run(script.recorded(study))
+    assert run is not None
+    return judge(run.evidence).primary

@@ -275,7 +275,7 @@ def bench_session(
     session = Session(
         plan=planned,
         answer=BenchAnswer(plan=planned, frame=frame),
-        executor=engine,
+        engine=engine,
         budget_s=budget_s,
         clock=engine.clock,
         began_s=0.0,

@@ -12,7 +12,7 @@ from perfkit.document import Status
 from perfkit.engine.generation import Generation
 from perfkit.engine.process import Failed
 from perfkit.runfolder import RunFolder
-from perfkit.telemetry.host import HostSnapshot
+from perfkit.telemetry.foreign import HostSnapshot
 from perfkit.telemetry.proc import CpuTimes
 
 FP32, AMP, TF32 = "x/fp32", "x/amp", "x/tf32"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from perfkit.records import STEPS, StepRecord
-from perfkit.training.attach.fetches import queue_of
 from perfkit.training.attach.loaders import Loader, Pass
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.recorder import LateRecorder
+from perfkit.training.attach.watcher import queue_of
 
 
 class Told:

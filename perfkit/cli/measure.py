@@ -59,7 +59,7 @@ def measure(prepared: Prepared, timeout_s: float | None, began: float, json: str
         session = Session(
             plan=plan,
             answer=prepared.answer,
-            executor=executor,
+            engine=executor,
             budget_s=budget_s,
             clock=monotonic,
             began_s=began,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from perfkit import units
 from perfkit.diagnosis import figures, witnesses
 from perfkit.diagnosis.attribution import ALL_EDGES, lost_parts, per_step_s
@@ -26,8 +28,8 @@ def longer(evidence: Evidence) -> str:
     return "watch more of it" if evidence.attached else "run with a longer --time-budget"
 
 
-def of_the_whole(evidence: Evidence, found: Attribution) -> str | None:
-    """Doubts that concern every verdict: somebody else's load, time that nothing accounts for."""
+def of_disturbance(evidence: Evidence) -> str | None:
+    """Somebody else's load, which concerns every verdict."""
     blocks = evidence.stretches
     if witnesses.disturbed_share(evidence) > witnesses.DISTURBED_SHARE:
         count = sum(block.disturbed for block in blocks)
@@ -35,6 +37,18 @@ def of_the_whole(evidence: Evidence, found: Attribution) -> str | None:
             f"somebody else's load ran beside {count} of {len(blocks)} blocks; run again when the machine is"
             " quiet"
         )
+    return None
+
+
+def of_coverage(evidence: Evidence, found: Attribution, gains_s: Sequence[float]) -> str | None:
+    """Time that nothing accounts for, where it could be a larger cause than the largest, or a part of one.
+
+    Args:
+        gains_s: what an epoch gains without each cause that is known, the largest first.
+    """
+    largest_s, second_s, *_ = (*gains_s, 0.0, 0.0)
+    if largest_s >= second_s + abs(found.seconds["other"]) > 0:
+        return None
     # what was seen to be in a function of the script's own is accounted for
     if found.coverage + (1 - found.coverage) * evidence.named_share < LEAST_COVERAGE:
         other = found.seconds["other"]

@@ -191,6 +191,10 @@ class Evidence:
     """What was seen in the time that is in no part, the longest first, `get_batch (train.py:13)`."""
     long_forward: Mapping[str, OwnWork] = field(default_factory=dict)
     """What was seen in forwards, named alike, where they take longer than backwards; else empty."""
+    making: Mapping[str, OwnWork] = field(default_factory=dict)
+    """What was seen in the making of batches, where the training process makes them itself; else empty."""
+    first_making: Mapping[str, OwnWork] = field(default_factory=dict)
+    """The same of the first batch of each epoch."""
     attached: bool = False
     """Whether it is a script of somebody's own that was watched: nothing of it can be run once more."""
 

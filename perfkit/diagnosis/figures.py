@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from perfkit import units
 from perfkit.diagnosis.evidence import Attribution, Evidence, OwnWork
@@ -51,6 +51,12 @@ def listed(names: Iterable[str]) -> str:
 def workers(count: int) -> str:
     """Return `1 worker`, `2 workers`."""
     return f"{count} worker{'' if count == 1 else 's'}"
+
+
+def made_in(making: Mapping[str, OwnWork]) -> str:
+    """Say what the making of batches was mostly seen in."""
+    name, work = next(iter(making.items()))
+    return f"{units.share(work.share)} of that was seen in {own(name)}{mostly_in(work)}."
 
 
 def own(name: str) -> str:

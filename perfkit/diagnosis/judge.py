@@ -137,10 +137,11 @@ def _decide(
     evidence: Evidence, found: Attribution, verdicts: Sequence[Verdict], speeds: Rates
 ) -> tuple[str, str | None]:
     """Return the primary verdict, and why there is none."""
-    because = doubts.of_the_whole(evidence, found)
+    causes = [verdict for verdict in verdicts if _is_cause(verdict)]
+    known_s = [_gained_s(verdict) for verdict in causes if verdict.kind != "untracked"]
+    because = doubts.of_disturbance(evidence) or doubts.of_coverage(evidence, found, known_s)
     if because is not None:
         return "inconclusive", because
-    causes = [verdict for verdict in verdicts if _is_cause(verdict)]
     largest_s = _gained_s(causes[0]) if causes else 0.0
     because = doubts.of_contention(evidence, found, largest_s) or doubts.of_the_difference(
         evidence, found, largest_s

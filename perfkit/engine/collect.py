@@ -22,7 +22,7 @@ from perfkit.engine.profile import profile_of
 from perfkit.engine.results import BlockResult, ProcessResult
 from perfkit.records import STEPS, FetchRecord, StepRecord
 from perfkit.runfolder import RunFolder
-from perfkit.telemetry.host import LEAST_FOREIGN_S
+from perfkit.telemetry.foreign import LEAST_FOREIGN_S
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from perfkit.engine.plan import GenerationPlan
 from perfkit.engine.results import GenerationResult
 from perfkit.errors import NO_SPACE, DamagedFile, PerfkitError, UsageError
 from perfkit.runfolder import StudyFolder, cannot_write, out_of_space, read_json, write_json
-from perfkit.telemetry import host
+from perfkit.telemetry import foreign
 from perfkit.telemetry.gpu import GpuGauge
 from perfkit.telemetry.start import Sampler
 from perfkit.telemetry.windows import WindowMeans, average
@@ -41,7 +41,7 @@ class Executor:
         self._emit = emit
         self._sampler: Sampler | None = None
         self._lock = FileLock(study.path / "lock")
-        self._gauge = host.Gauge()
+        self._gauge = foreign.Gauge()
         self.unfinished: GenerationResult | None = None
         """What an interrupted generation left that counts; it is not stored, and is run again later."""
         self._gpu_gauge = GpuGauge()

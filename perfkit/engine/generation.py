@@ -26,7 +26,7 @@ from perfkit.engine.watch import Watch, Watched
 from perfkit.errors import PerfkitError
 from perfkit.limits import usable_cores
 from perfkit.runfolder import RunFolder, StudyFolder
-from perfkit.telemetry import host
+from perfkit.telemetry import foreign
 from perfkit.telemetry.gpu import GpuGauge
 
 
@@ -47,7 +47,7 @@ class Generation:
         plan: GenerationPlan,
         *,
         timeout_s: float,
-        gauge: host.Gauge,
+        gauge: foreign.Gauge,
         gpu_gauge: GpuGauge | None = None,
         emit: Callable[[Event], None],
         on_ready: Callable[[dict[str, Any]], None],

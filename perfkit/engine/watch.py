@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perfkit.engine.events import Event, TurnRepeated
-from perfkit.telemetry import host
+from perfkit.telemetry import foreign
 from perfkit.telemetry.gpu import GpuGauge
 
 MOST_REPEATS = 2
@@ -35,7 +35,7 @@ class Watch:
     """
 
     def __init__(
-        self, gauge: host.Gauge, gpu: GpuGauge, *, spare_s: float, emit: Callable[[Event], None]
+        self, gauge: foreign.Gauge, gpu: GpuGauge, *, spare_s: float, emit: Callable[[Event], None]
     ) -> None:
         self._gauge = gauge
         self._gpu = gpu
@@ -84,10 +84,10 @@ class Watch:
         return reply, seen
 
 
-def _judged(before: host.HostSnapshot, after: host.HostSnapshot) -> tuple[float | None, bool]:
+def _judged(before: foreign.HostSnapshot, after: foreign.HostSnapshot) -> tuple[float | None, bool]:
     """Foreign CPU seconds of a block (None where they cannot be read), and whether they disturbed it."""
-    foreign_s, own_s = host.foreign_cpu_s(before, after), host.own_cpu_s(before, after)
+    foreign_s, own_s = foreign.foreign_cpu_s(before, after), foreign.own_cpu_s(before, after)
     if foreign_s is None or own_s is None:
         return None, False
     wall_s = (after.t_ns - before.t_ns) * 1e-9
-    return foreign_s, host.disturbed(foreign_s, own_s, wall_s, after.cores)
+    return foreign_s, foreign.disturbed(foreign_s, own_s, wall_s, after.cores)

@@ -1,1 +1,1 @@
-"""Studies: what to run next, and what the results mean. Pure but for the executor it is given."""
+"""Studies: what to run next, and what the results mean. Pure but for the engine it is given."""

@@ -16,7 +16,7 @@ from perfkit.errors import UsageError
 from perfkit.jsonlines import JsonLines
 from perfkit.runfolder import StudyFolder, cannot_write
 from perfkit.study.largest import Largest, largest_batch
-from perfkit.telemetry import host
+from perfkit.telemetry import foreign
 
 HOST_SHARE = 0.8
 """Part of the free host memory that a search may use."""
@@ -63,7 +63,7 @@ def _limited(base: RunConfig) -> RunConfig:
     if base.memory_limit_bytes is not None or base.device.startswith("cuda"):
         return base
     # the host's own end of memory is found by the kernel killing somebody: stay well off it
-    available = host.Gauge().snapshot().memory_available_bytes
+    available = foreign.Gauge().snapshot().memory_available_bytes
     if available is None:
         raise UsageError(
             "max needs a limit here: this system does not tell what memory is free",

@@ -12,7 +12,7 @@ from perfkit.engine.results import GenerationResult
 from perfkit.study.rows import Averages
 
 
-class Executor(Protocol):
+class Engine(Protocol):
     """What runs a plan: the engine's executor, or a test's with exact numbers."""
 
     @property
@@ -72,7 +72,7 @@ class Session:
 
     plan: Plan
     answer: Answer
-    executor: Executor
+    engine: Engine
     budget_s: float
     clock: Callable[[], float]
     began_s: float
@@ -95,7 +95,7 @@ class Session:
                 plan = self.plan.next(self.results, self.budget_s - self._elapsed_s())
                 if plan is None:
                     break
-                self.results.append(self.executor.run(plan))
+                self.results.append(self.engine.run(plan))
                 self.save(self.document(complete=False))
         except KeyboardInterrupt:
             self.interrupted = True
@@ -105,7 +105,7 @@ class Session:
 
     def document(self, *, complete: bool) -> Document:
         """Build the Document from the results so far, and from what an interrupted generation left."""
-        unfinished = self.executor.unfinished if self.interrupted else None
+        unfinished = self.engine.unfinished if self.interrupted else None
         results = self.results if unfinished is None else [*self.results, unfinished]
         measured = Measured(
             results=results,

@@ -20,7 +20,7 @@ from typing import Any
 from perfkit.codec import from_json
 from perfkit.config import RunConfig
 from perfkit.errors import PerfkitError, UsageError
-from perfkit.wire import Tell, die_with_parent
+from perfkit.wire import Send, die_with_parent
 
 
 def main() -> None:
@@ -35,18 +35,18 @@ def main() -> None:
     os.close(nothing)
     os.dup2(2, 1)
 
-    def tell(event: str, **values: Any) -> None:
+    def send(event: str, **values: Any) -> None:
         answers.write(json.dumps({"event": event, **values}) + "\n")
         answers.flush()
 
     for question in questions:
         try:
-            tell("done", **_answer(question, tell))
+            send("done", **_answer(question, send))
         except PerfkitError as error:
-            tell("failed", message=error.message, hint=error.hint, exit_code=error.exit_code)
+            send("failed", message=error.message, hint=error.hint, exit_code=error.exit_code)
 
 
-def _answer(line: str, tell: Tell) -> dict[str, Any]:
+def _answer(line: str, send: Send) -> dict[str, Any]:
     try:
         question = json.loads(line)
     except ValueError as error:
@@ -57,9 +57,9 @@ def _answer(line: str, tell: Tell) -> dict[str, Any]:
 
     match question:
         case {"survey": {"device": device, "archs": archs}}:
-            return survey(device, archs, tell)
+            return survey(device, archs, send)
         case {"prepare": config}:
-            return prepare(from_json(RunConfig, config), tell)
+            return prepare(from_json(RunConfig, config), send)
     raise UsageError("what was asked is neither survey nor prepare")
 
 

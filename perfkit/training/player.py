@@ -37,17 +37,17 @@ def main() -> None:
     events = folder.rank(0).events
     player: Any = None
 
-    def tell(event: str, **values: Any) -> None:
+    def send(event: str, **values: Any) -> None:
         message = _message(event, **values)
         # an answer that is not on disk is none: what is there is all that counts later
         events.append(message)
         channel.reply(message)
 
     try:
-        tell("hello")
+        send("hello")
         # torch is imported here and not above: the engine hears of us within a tenth of a second
         player = _build(folder)
-        tell("ready", **player.describe())
+        send("ready", **player.describe())
         while True:
             command = channel.receive()
             action = command.pop("do")
@@ -55,7 +55,7 @@ def main() -> None:
             if action == "quit":
                 # all is on disk before the answer: the engine kills whoever has answered
                 folder.write("status", {"status": "ok", "message": None})
-            tell("done", do=action, **answer)
+            send("done", do=action, **answer)
             if action == "quit":
                 break
     except KeyboardInterrupt:

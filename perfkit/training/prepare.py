@@ -18,14 +18,14 @@ from perfkit.errors import PerfkitError
 from perfkit.training import contract
 from perfkit.training.loading import length_of
 from perfkit.training.setup import make_workload
-from perfkit.wire import Tell
+from perfkit.wire import Send
 
 
-def prepare(config: RunConfig, tell: Tell) -> dict[str, Any]:
+def prepare(config: RunConfig, send: Send) -> dict[str, Any]:
     """Make the data, and count its samples.
 
     Args:
-        tell: gets `progress` with `done`, `total` and `path` any number of times, then `building` with
+        send: gets `progress` with `done`, `total` and `path` any number of times, then `building` with
             `path` before the workload is built.
 
     Returns:
@@ -37,13 +37,13 @@ def prepare(config: RunConfig, tell: Tell) -> dict[str, Any]:
     """
 
     def progress(done: int, total: int, path: str) -> None:
-        tell("progress", done=done, total=total, path=str(path))
+        send("progress", done=done, total=total, path=str(path))
 
     module, _ = discovery.load_workload(config.arch)
     config = contract.completed(config, module)
     make = getattr(module, "prepare", None)
     path = None if make is None else _prepared(make, config, progress)
-    tell("building", path=path)
+    send("building", path=path)
     count = getattr(module, "num_samples", None)
     found = _length(config) if count is None else _own(count, "num_samples", config)
     return {"path": path, "num_samples": found}

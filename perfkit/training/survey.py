@@ -11,14 +11,14 @@ from perfkit import discovery
 from perfkit.codec import to_json
 from perfkit.training import contract
 from perfkit.training.probe.device import device_info, environment
-from perfkit.wire import Tell
+from perfkit.wire import Send
 
 
-def survey(device: str | None, archs: Sequence[str], tell: Tell) -> dict[str, Any]:
+def survey(device: str | None, archs: Sequence[str], send: Send) -> dict[str, Any]:
     """Look at the machine, then import the workloads' files.
 
     Args:
-        tell: gets `importing` with `arch` before each workload's file.
+        send: gets `importing` with `arch` before each workload's file.
 
     Returns:
         `device`, `environment`, and `settings`: by workload, a list of what `perfkit.settings.Setting` holds.
@@ -34,7 +34,7 @@ def survey(device: str | None, archs: Sequence[str], tell: Tell) -> dict[str, An
     found = environment(device)
     settings = {}
     for arch in archs:
-        tell("importing", arch=arch)
+        send("importing", arch=arch)
         module, _ = discovery.load_workload(arch)
         settings[arch] = to_json(contract.declared(arch, module))
     return {"device": device, "environment": found, "settings": settings}

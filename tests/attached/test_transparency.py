@@ -2,141 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
+from attached_scripts import SCRIPTS, base, both, counted, processes, run
 from forked_scripts import Run, forking
 
 from perfkit.engine.attach import environment
-from perfkit.records import COLLECTIVE, STEPS, StepRecord
+from perfkit.records import COLLECTIVE
 from perfkit.study.attached.answer import runs_of
 from perfkit.study.attached.ranks import slowest
 from perfkit.study.attached.read import read_process
 from perfkit.training.probe.outfiles import WRITE_EVERY_NS
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
-
-
-@dataclass
-class Process:
-    """What one training process left in its run folder."""
-
-    path: Path
-    attached: dict[str, Any]
-    records: list[StepRecord]
-    events: list[dict[str, Any]]
-
-    @property
-    def steps(self) -> list[StepRecord]:
-        return [record for record in self.records if record.backwards > 0 or record.updates > 0]
-
-    @property
-    def updates(self) -> int:
-        return sum(record.updates for record in self.records)
-
-    @property
-    def backwards(self) -> int:
-        return sum(record.backwards for record in self.records)
-
-    @property
-    def status(self) -> dict[str, Any]:
-        status: dict[str, Any] = json.loads((self.path / "status.json").read_text())
-        return status
-
-    def of(self, event: str) -> list[dict[str, Any]]:
-        return [found for found in self.events if found["event"] == event]
-
-    def facts(self) -> dict[str, Any]:
-        return {fact["code"]: fact["value"] for fact in self.of("fact")}
-
-
-@dataclass
-class Runs:
-    """A command run bare and attached."""
-
-    bare: subprocess.CompletedProcess[str]
-    attached: subprocess.CompletedProcess[str]
-    processes: list[Process] = field(default_factory=list)
-
-    @property
-    def one(self) -> Process:
-        (process,) = self.processes
-        return process
-
-
-def _run(command: list[str], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
-def _base() -> dict[str, str]:
-    # PYTHONPATH of the tests would let children find more than those of a user
-    base = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return base | {"OMP_NUM_THREADS": "1"}
-
 
 @pytest.fixture(scope="module")
 def forked() -> Iterator[Run]:
     """What runs bare scripts at no cost for torch, which every attached one imports itself."""
-    with forking(_base()) as run:
+    with forking(base()) as run:
         yield run
-
-
-def both(
-    study: Path,
-    *arguments: str,
-    python: tuple[str, ...] = (sys.executable,),
-    bare: Run = _run,
-) -> Runs:
-    """Run a command bare, as is said, and attached by itself, and read what the attached one left."""
-    base = _base()
-    command = [*python, *arguments]
-    alone = bare(command, base, SCRIPTS)
-    attached = _run(command, environment(study, base), SCRIPTS)
-    assert attached.returncode == alone.returncode, attached.stderr
-    assert attached.stdout == alone.stdout
-    return Runs(alone, attached, processes(study))
-
-
-def processes(study: Path) -> list[Process]:
-    """Read the folders of the processes that trained."""
-    found = []
-    for about in sorted(study.glob("processes/*/attached.json")):
-        rank = about.parent / "ranks" / "0"
-        events = [json.loads(line) for line in (rank / "events.jsonl").read_text().splitlines()]
-        records = list(STEPS.read(rank / "steps.bin"))
-        found.append(Process(about.parent, json.loads(about.read_text()), records, events))
-    return found
-
-
-def counted(
-    study: Path, bare: Run, script: str, steps: int, backwards: int, updates: int
-) -> Process:
-    """Bare and attached end with the same weights, and every backward and update is in a step."""
-    runs = both(study, script, bare=bare)
-    assert "weights" in runs.bare.stdout
-    assert runs.attached.stderr == runs.bare.stderr
-    one = runs.one
-    assert (len(one.steps), one.backwards, one.updates) == (steps, backwards, updates)
-    assert one.status == {"status": "ended", "exception": None}
-    return one
 
 
 @pytest.mark.parametrize(
@@ -257,7 +146,7 @@ def test_a_script_without_a_guard_fails_as_it_does(tmp_path: Path) -> None:
 def test_each_trainer_has_a_folder(tmp_path: Path) -> None:
     """Trainers that the script starts are found; their workers and the parent leave nothing."""
     # how they are started is not seen in their weights: both are compared to one bare run
-    bare = _run([sys.executable, "spawned.py", "fork"], _base(), SCRIPTS)
+    bare = run([sys.executable, "spawned.py", "fork"], base(), SCRIPTS)
     for method in ("fork", "spawn"):
         study = tmp_path / method
         runs = both(study, "spawned.py", method, bare=lambda *command: bare)
@@ -284,9 +173,9 @@ def test_ranks_are_told_and_the_agent_is_not_there(tmp_path: Path) -> None:
     # what one rank waits for the other one, which sleeps
     recorded = [read_process(process.path) for process in runs.processes]
     in_order = runs_of([one for one in recorded if one is not None])
-    for run in in_order:
-        assert [one["iteration"] for one in run.recorded.told("reducer")] == [*range(1, 8)]
-        assert [span.phase for span in run.recorded.spans] == [COLLECTIVE] * 8
+    for rank in in_order:
+        assert [one["iteration"] for one in rank.recorded.told("reducer")] == [*range(1, 8)]
+        assert [span.phase for span in rank.recorded.spans] == [COLLECTIVE] * 8
     first, late = (run.evidence.communication for run in in_order)
     assert first is not None and late is not None
     assert first.waited_s > late.waited_s
@@ -317,8 +206,8 @@ def test_a_library_that_owns_the_loop_trains_the_same(
 
 def test_a_script_is_ended_where_that_was_asked(tmp_path: Path) -> None:
     """After so many steps, by `SystemExit` from `next()`: exit code 0, and nothing after the loop runs."""
-    env = environment(tmp_path, {**_base(), "PERFKIT_STOP": "steps:9"})
-    done = _run([sys.executable, "plain.py"], env, SCRIPTS)
+    env = environment(tmp_path, {**base(), "PERFKIT_STOP": "steps:9"})
+    done = run([sys.executable, "plain.py"], env, SCRIPTS)
     assert (done.returncode, done.stderr) == (0, "")
     assert "weights" not in done.stdout
     (one,) = processes(tmp_path)
@@ -328,8 +217,8 @@ def test_a_script_is_ended_where_that_was_asked(tmp_path: Path) -> None:
 
 def test_a_kill_loses_half_a_second_at_most(tmp_path: Path) -> None:
     """Every step that ended earlier than that before the last one is on the disk."""
-    env = environment(tmp_path, _base())
-    done = _run([sys.executable, "killed.py"], env, SCRIPTS)
+    env = environment(tmp_path, base())
+    done = run([sys.executable, "killed.py"], env, SCRIPTS)
     assert done.returncode == -signal.SIGKILL
     ended = [int(line) for line in done.stdout.split()]
     (one,) = processes(tmp_path)

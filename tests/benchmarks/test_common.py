@@ -13,7 +13,7 @@ import _common
 import pytest
 
 from perfkit.stats import Interval
-from perfkit.telemetry.host import HostSnapshot
+from perfkit.telemetry.foreign import HostSnapshot
 from perfkit.telemetry.proc import CpuTimes
 
 QUIET = HostSnapshot(t_ns=0, booted_s=0, cpus=(0,), cpu=CpuTimes(busy_s=0, total_s=0), processes={})

@@ -92,6 +92,19 @@ def test_only_much_that_is_untracked_is_a_cause() -> None:
     assert "25.0 ms of a step of 100 ms in nothing of it" in (most.inconclusive_because or "")
 
 
+def test_a_cause_that_nothing_unknown_could_outdo_stands() -> None:
+    """Of the steps 40 % is in nothing; evaluation that takes longer than that is the largest cause."""
+    found = [
+        judged(
+            *arms(),
+            phases_s={"waiting": 0.0, "forward": 0.06},
+            epoch_parts_s={"steps": 10.0, "evaluation": evaluation_s},
+        ).primary
+        for evaluation_s in (4.2, 3.8)
+    ]
+    assert found == ["periodic_bound", "inconclusive"]
+
+
 def test_waits_that_were_not_recorded_do_not_conclude() -> None:
     """Computing may be all, or half."""
     found = judged(exposed_wait_s=None, phases_s={"forward": 0.1}, cores=8)

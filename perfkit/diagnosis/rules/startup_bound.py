@@ -9,6 +9,7 @@ moderate and 15 % high (`periodic_bound`): both are time outside steps. Workers 
 from __future__ import annotations
 
 from perfkit import units
+from perfkit.diagnosis import figures
 from perfkit.diagnosis.attribution import attributed, once_s_of
 from perfkit.diagnosis.evidence import Evidence, severity
 from perfkit.document import Finding
@@ -39,7 +40,7 @@ def check(evidence: Evidence) -> Finding | None:
         kind="startup_bound",
         severity=judged,
         share=share,
-        message=f"Starting takes {units.share(share)} of an epoch: {_told(each_s, once_s, epochs)}.",
+        message=f"Starting takes {units.share(share)} of an epoch: {_in_words(each_s, once_s, epochs)}.",
         try_next=_advice(evidence, each_s or 0.0, once_s / epochs),
         stage=_stage(evidence, each_s or 0.0, once_s / epochs),
         removable_s=found.removable_s["startup"],
@@ -88,6 +89,8 @@ def _witnesses(evidence: Evidence, each_s: float | None, once_s: float) -> list[
         told.append(
             f"An epoch takes {units.seconds(each_s)} longer than its steps before it runs steadily{again}."
         )
+        if evidence.first_making:
+            told.append(figures.made_in(evidence.first_making))
     costs = evidence.row.startup_s
     names = {"worker_start": "starting the workers", "first_batch": "the first batch"}
     seen = [f"{what} {units.seconds(costs[n])}" for n, what in names.items() if costs.get(n)]
@@ -98,7 +101,7 @@ def _witnesses(evidence: Evidence, each_s: float | None, once_s: float) -> list[
     return told
 
 
-def _told(each_s: float | None, once_s: float, epochs: int) -> str:
+def _in_words(each_s: float | None, once_s: float, epochs: int) -> str:
     parts = [] if each_s is None else [f"{units.seconds(each_s)} at the start of each"]
     if once_s > 0:
         parts.append(f"{units.seconds(once_s)} once, spread over {epochs} epochs")
@@ -113,6 +116,11 @@ def _advice(evidence: Evidence, each_s: float, once_s: float) -> str:
             "Compiling pays off in longer runs" if compiled else "A longer run spreads it further"
         )
         return f"{what}: --epochs N says how many epochs yours has."
+    if evidence.first_making:
+        return (
+            f"{figures.own(next(iter(evidence.first_making)))} runs before the first batch of every epoch:"
+            " do there what can be done in fewer steps, or once for all epochs."
+        )
     if _restarts(evidence):
         return "Add a row whose workers stay from epoch to epoch: --variant persistent_workers=1"
     return "Make epochs longer: several passes over the data count as one where nothing is done between."

@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from perfkit.telemetry.host import (
+from perfkit.telemetry.foreign import (
     Gauge,
     HostSnapshot,
     disturbed,

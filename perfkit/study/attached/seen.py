@@ -61,7 +61,8 @@ def seen_functions(recorded: Recorded, event: str = "stack") -> list[Seen]:
     """Return the functions that untracked time was seen in, the longest first.
 
     Args:
-        event: `forward_stack` for the time of forwards that take longer than backwards.
+        event: `forward_stack` for the time of forwards that take longer than backwards; `batch_stack` and
+            `first_batch_stack` for that of batches which the training process makes itself.
     """
     told: dict[tuple[str, str, str, str], tuple[float, int, int]] = {}
     for one in recorded.told(event):

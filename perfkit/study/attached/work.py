@@ -22,6 +22,8 @@ LEAST_PEAK_S = 1e-3
 """Time outside of every phase is a peak from so many times its median on, and so much more."""
 MOST_PEAKS = 0.25
 """In more of the steps than this it is what a step takes, and no peak."""
+LIBRARY = "<library>"
+"""What the sampler calls it where no function of the user's own runs."""
 LEAST_SHARE = 0.10
 """What is in no phase of a step is looked at from this part of it on: from there on the sampler looks."""
 
@@ -147,6 +149,12 @@ def long_forward(recorded: Recorded, phases_s: Mapping[str, float]) -> dict[str,
     if phases_s.get("forward", 0.0) <= phases_s.get("backward", math.inf):
         return {}
     return shares(seen_functions(recorded, "forward_stack"))
+
+
+def making(recorded: Recorded, event: str) -> dict[str, OwnWork]:
+    """Return the user's own functions that batches were made in, where the training process makes them."""
+    found = shares(seen_functions(recorded, event))
+    return {name: work for name, work in found.items() if not name.startswith(LIBRARY)}
 
 
 def dispatch_of(

@@ -45,6 +45,7 @@ def begin(request: DiagnoseRequest, emit: Callable[[Event], None]) -> Prepared:
         verify=request.verify,
         verify_s=verify_s,
         operators=request.operators,
+        side_by_side=not ground.memory_filled,
         seed=request.seed,
     )
     frame = Frame(

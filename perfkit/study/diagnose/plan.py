@@ -55,6 +55,9 @@ class DiagnosePlan:
     """Part of the budget that is for verifying only."""
     operators: bool = False
     """Whether operators are told with their file and line."""
+    side_by_side: bool = True
+    """Whether two processes have room beside each other: where the batch is the largest that fits, nothing is
+    tried, and what is verified runs one row after another."""
     seed: int = 0
 
     @property
@@ -69,7 +72,7 @@ class DiagnosePlan:
             return self._diagnose(left_s - self.verify_s)
         if stages.diagnosed.processes[0].status != "ok":
             return None
-        if stages.trialled is None and not stages.verified:
+        if self.side_by_side and stages.trialled is None and not stages.verified:
             tried = self._try(stages, left_s - self.verify_s)
             if tried is not None:
                 return tried
@@ -123,7 +126,11 @@ class DiagnosePlan:
 
     def bench(self, verification: Verification) -> BenchPlan:
         """Return the bench that runs remedies beside the diagnosed row."""
-        return BenchPlan(rows=(self.rows[0], *verification.rows.values()), seed=self.seed)
+        return BenchPlan(
+            rows=(self.rows[0], *verification.rows.values()),
+            side_by_side=self.side_by_side,
+            seed=self.seed,
+        )
 
     def row_with(self, *changes: str) -> RowPlan:
         """Return the diagnosed row with the variants of remedies besides its own."""

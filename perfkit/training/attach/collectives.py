@@ -115,7 +115,7 @@ class ReducerTimes:
 
     def __init__(self) -> None:
         self._read_at = 0
-        self._told: dict[int, int] = {}
+        self._written: dict[int, int] = {}
         self._launching: set[str] = set()
 
     def look(self, folder: ProcessFolder, steps: int) -> None:
@@ -129,16 +129,16 @@ class ReducerTimes:
         if steps <= READ_FIRST or steps % READ_EVERY == 0:
             self._read_at = steps
             for number, model in enumerate(_models):
-                self._tell(folder, number, model())
+                self._write(folder, number, model())
 
-    def _tell(self, folder: ProcessFolder, number: int, model: Any) -> None:
+    def _write(self, folder: ProcessFolder, number: int, model: Any) -> None:
         try:
             told = model._get_ddp_logging_data()
             iteration, comm_ns = int(told["iteration"]), int(told["backward_comm_time"])
             exposed_ns = comm_ns - int(told["backward_compute_comm_overlap_time"])
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):
             return
-        if comm_ns > 0 and self._told.get(number) != iteration:
-            self._told[number] = iteration
+        if comm_ns > 0 and self._written.get(number) != iteration:
+            self._written[number] = iteration
             exposed_s = max(0, exposed_ns) * 1e-9
             folder.event("reducer", model=number, iteration=iteration, exposed_s=exposed_s)

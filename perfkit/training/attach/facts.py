@@ -40,7 +40,7 @@ class Facts:
         """One that made an update."""
         self._device = "cpu"
         self._memory: list[tuple[int, int]] = []
-        self._told: set[str] = set()
+        self._written: set[str] = set()
         self._looked_at = -1
         self._statm: int | None = None
 
@@ -49,15 +49,15 @@ class Facts:
         self._device = device
         if torch.is_anomaly_enabled():
             text = "anomaly detection is on: every backward records and checks each operator"
-            self._tell(folder, "anomaly_mode", True, text)
+            self._write(folder, "anomaly_mode", True, text)
         if torch.are_deterministic_algorithms_enabled():
             text = "deterministic algorithms are required: slower ones take the place of others"
-            self._tell(folder, "deterministic", True, text)
+            self._write(folder, "deterministic", True, text)
         if device != "cpu" and torch.cuda.get_device_capability(device) >= _TF32_CAPABILITY:
             found = effective_precision("cuda")
             if torch.version.hip is None and found["matmul_precision"] == "ieee":
                 text = "matrix products in FP32 do not use TF32, which this GPU has"
-                self._tell(folder, "tf32_off", found, text)
+                self._write(folder, "tf32_off", found, text)
         self._threads(folder, 0)
 
     def loader(self, folder: ProcessFolder, described: dict[str, Any]) -> None:
@@ -66,7 +66,7 @@ class Facts:
         if described["sharded"] is False:
             text = "each worker reads the whole stream: nothing in it asks which worker it is"
             value = {"loader": described["loader"], "num_workers": described["num_workers"]}
-            self._tell(folder, "stream_per_worker", value, text)
+            self._write(folder, "stream_per_worker", value, text)
 
     def due(self, step: int) -> bool:
         """Whether `look` has something to look at after so many steps."""
@@ -77,7 +77,7 @@ class Facts:
         self._looked_at = step
         if step == DENORMALS_AT:
             self._denormals(folder)
-        if "memory_grows" not in self._told:
+        if "memory_grows" not in self._written:
             self._grows(folder, step)
 
     def end(self, folder: ProcessFolder, steps: int, optimizers: int) -> None:
@@ -86,11 +86,11 @@ class Facts:
             compiled = "torch._dynamo" in sys.modules
             code = "compiled_optimizer" if compiled else "no_updates_seen"
             why = "compiled into the graph" if compiled else "none called its step()"
-            self._tell(folder, code, 0, f"no update by an optimizer was seen: {why}")
+            self._write(folder, code, 0, f"no update by an optimizer was seen: {why}")
 
-    def _tell(self, folder: ProcessFolder, code: str, value: Any, text: str) -> None:
-        if code not in self._told:
-            self._told.add(code)
+    def _write(self, folder: ProcessFolder, code: str, value: Any, text: str) -> None:
+        if code not in self._written:
+            self._written.add(code)
             folder.event("fact", code=code, value=value, text=text)
 
     def _threads(self, folder: ProcessFolder, workers: int) -> None:
@@ -101,7 +101,7 @@ class Facts:
             value = {"threads": threads, "workers": workers, "processes": processes, "cores": cores}
             many = f"{threads} threads" if threads >= workers else f"{workers} loader workers"
             each = f" in each of {processes} processes" if processes > 1 else ""
-            self._tell(folder, "threads_over_cores", value, f"{many}{each} share {cores} cores")
+            self._write(folder, "threads_over_cores", value, f"{many}{each} share {cores} cores")
 
     def _denormals(self, folder: ProcessFolder) -> None:
         tiny = torch.finfo(torch.float32).tiny
@@ -114,7 +114,7 @@ class Facts:
         if found > DENORMAL_SHARE * seen:
             value = {"share": found / seen}
             text = f"{100 * found / seen:.1f} % of the weights are denormal numbers"
-            self._tell(folder, "denormals", value, text)
+            self._write(folder, "denormals", value, text)
 
     def _grows(self, folder: ProcessFolder, step: int) -> None:
         used = self._memory_bytes()
@@ -128,7 +128,7 @@ class Facts:
         if slope >= MEMORY_PER_STEP_BYTES and correlation >= MEMORY_CORRELATION:
             value = {"bytes_per_step": slope, "device": self._device, "steps": step - first}
             text = f"memory grows by {slope / 1024:.0f} KiB a step on {self._device}"
-            self._tell(folder, "memory_grows", value, text)
+            self._write(folder, "memory_grows", value, text)
         del self._memory[0]
 
     def _memory_bytes(self) -> int | None:

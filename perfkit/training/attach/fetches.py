@@ -14,38 +14,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
 
-from torch import is_grad_enabled
-
-from perfkit.records import FORWARD
+from perfkit.records import FORWARD, UNKNOWN
 from perfkit.training.attach.first import FirstBatch
 from perfkit.training.attach.loaders import Pass
 from perfkit.training.attach.recorder import LateRecorder
+from perfkit.training.attach.watcher import FIRST, LATER, Making, Watcher
 
 MOST_GAPS = 64
 """Forwards, and gaps before updates, that are kept: those of one step at least."""
-
-
-class Watcher(Protocol):
-    """Who is told what the steps show."""
-
-    def trains(self) -> None:
-        """The first backward on a loader's batch, or the first update: this process trains."""
-
-    def updated(self, optimizer: Any) -> None:
-        """An update has been made."""
-
-    def pass_over(self, over: Pass, *, exhausted: bool) -> None:
-        """A pass will fetch no more."""
-
-    def fetched(self, now_ns: int) -> None:
-        """A batch is asked for, or a step without a loader begins to compute."""
-
-
-def queue_of(asking: Pass) -> tuple[int, int, bool]:
-    """Return what `Fetches.asks` wants to know beside the pass: how it stands now."""
-    return asking.depth(), asking.ready(), is_grad_enabled()
 
 
 def _at_once(do: Callable[[], None]) -> None:
@@ -67,6 +44,10 @@ class Fetches:
         """Counts what happens; see `unexplained`."""
         self.computing = False
         """Whether the loop has a batch of a loader that it trains with, and no backward has begun."""
+        self.making: Making | None = None
+        """Which batch of a pass the loop makes for itself now; None where it makes none."""
+        self.making_ns = 0
+        """Time that it has taken for that, in passes that are trained with."""
         self.forward_ns = self.backward_ns = 0
         """Between a batch and its first backward, and in all backwards."""
         self.forwards: deque[int] = deque(maxlen=MOST_GAPS)
@@ -114,12 +95,7 @@ class Fetches:
         return self.unexplained or (gone and not self._counted)
 
     def asks(self, asking: Pass, depth: int, ready: int, gradients: bool) -> None:
-        """A pass asks for a batch.
-
-        Args:
-            depth, ready: of its queue; see `Recorder.before_next`.
-            gradients: whether they are on.
-        """
+        """A pass asks for a batch; the rest is what `queue_of` returns."""
         recorder = self.recorder
         now = recorder.now_ns()
         self.moment += 1
@@ -149,6 +125,9 @@ class Fetches:
         self._beside += 1
         if self._joined:
             self._joined.clear()
+        # without workers there is no queue, and nothing is ready
+        if asking.loader.trains and depth == UNKNOWN and ready <= 0:
+            self.making = LATER if asking.fetched else FIRST
         recorder.before_next(depth, ready)
         self._watcher.fetched(now)
 
@@ -159,14 +138,18 @@ class Fetches:
             self._more = None
             recorder.after_more()
         else:
+            asked_ns = recorder.told_ns
             recorder.got_batch(asking.loader.samples_of(asking.fetched), FORWARD)
             self.computing = asking.loader.trains
+            if self.making and asking.loader.trains:
+                self.making_ns += recorder.told_ns - asked_ns
+        self.making = None
         asking.fetched += 1
 
     def ended(self, asking: Pass) -> None:
         """It was at its end."""
         recorder = self.recorder
-        asking.over = True
+        asking.over, self.making = True, None
         if self._more is asking:
             self._more = None
             recorder.after_more()
@@ -181,6 +164,7 @@ class Fetches:
 
     def failed(self, asking: Pass) -> None:
         """It raised: there is no batch."""
+        self.making = None
         if self._more is asking:
             self._more = None
         else:

@@ -25,6 +25,8 @@ class Seen(NamedTuple):
     """The innermost function of the user's own; empty where that is the same."""
     inner_path: str
     inner_line: int
+    called: bool = True
+    """Whether the loop calls it; else it is the loop's own line, which runs no further code of the user's."""
 
 
 def users_codes(frame: FrameType | None) -> tuple[CodeType, ...]:
@@ -44,14 +46,16 @@ def seen_in(frame: FrameType, loop: Sequence[CodeType]) -> Seen:
     """
     users = _users(frame)
     if not users:
-        return Seen(frame.f_code.co_filename, line_of(frame), frame.f_code.co_name, "", "", 0)
+        return Seen(
+            frame.f_code.co_filename, line_of(frame), frame.f_code.co_name, "", "", 0, False
+        )
     common = 0
     while common < min(len(users), len(loop)) and users[common].f_code is loop[common]:
         common += 1
     below = [one for one in users[common:] if _has_name(one)]
     if not below:
         own = next((one for one in reversed(users[:common]) if _has_name(one)), users[0])
-        return Seen(own.f_code.co_filename, line_of(own), own.f_code.co_name, "", "", 0)
+        return Seen(own.f_code.co_filename, line_of(own), own.f_code.co_name, "", "", 0, False)
     called, innermost = below[0], below[-1]
     where = called
     if common and _caller(called) is users[common - 1]:

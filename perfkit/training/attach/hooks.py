@@ -62,15 +62,15 @@ class Handle:
         session = self.session
         return not session.off and self.of.loader.trains and session.stop.due(session.trained)
 
-    def tell(self, what: Any) -> None:
+    def happened(self, what: Any) -> None:
         """Tell what became of it by a method of `Steps`."""
         session = self.session
         if not session.off and _get_ident() == session.thread:
-            session.tell(what, self.of)
+            session.happened(what, self.of)
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
-            self.tell(Steps.left)
+            self.happened(Steps.left)
 
 
 def session() -> Session | None:
@@ -157,12 +157,12 @@ def next_hook(fetch: Any) -> Any:
         try:
             batch = fetch(self)
         except StopIteration:
-            handle.tell(Steps.ended)
+            handle.happened(Steps.ended)
             raise
         except BaseException:
-            handle.tell(Steps.failed)
+            handle.happened(Steps.failed)
             raise
-        handle.tell(_got)
+        handle.happened(_got)
         return batch
 
     return __next__

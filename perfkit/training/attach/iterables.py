@@ -75,13 +75,13 @@ class _Batches(Generic[T]):
 class _Handle(hooks.Handle):
     """A pass that is told with its first batch: by then it is known whether a DataLoader gave it."""
 
-    __slots__ = ("_gives_way", "_iter_s", "_told")
+    __slots__ = ("_gives_way", "_iter_s", "_said")
 
     def __init__(self, session: Session, of: Watched[Any], iter_s: float) -> None:
         entry = session.entry(of, _description)
         super().__init__(session, Pass(session.number(), entry, _unknown, _unknown))
         self._iter_s = iter_s
-        self._told = self._gives_way = False
+        self._said = self._gives_way = False
 
     def asks(self) -> bool:
         if self._gives_way or not super().asks():
@@ -93,19 +93,19 @@ class _Handle(hooks.Handle):
         """A DataLoader is asked for a batch meanwhile: its pass is the one."""
         self._gives_way = True
         self.session.fetching = None
-        super().tell(Steps.failed)
+        super().happened(Steps.failed)
 
-    def tell(self, what: Any) -> None:
+    def happened(self, what: Any) -> None:
         if self._gives_way:
             return
         if self.session.fetching is self:
             self.session.fetching = None
-        if not self._told:
+        if not self._said:
             if what is Steps.left:
                 return
-            self._told = True
-            self.session.tell_pass(self.of, self._iter_s)
-        super().tell(what)
+            self._said = True
+            self.session.describe_pass(self.of, self._iter_s)
+        super().happened(what)
 
 
 def _description(watched: Watched[Any]) -> dict[str, Any]:

@@ -25,20 +25,20 @@ class Launching:
     """What launching a step takes, told once. On a GPU the device's own clock tells that better."""
 
     def __init__(self) -> None:
-        self._told = False
+        self._written = False
 
     @property
     def is_known(self) -> bool:
         """Whether it has been told."""
-        return self._told
+        return self._written
 
     def backward(
         self, folder: ProcessFolder | None, trained: int, args: Any, kwargs: dict[str, Any]
     ) -> None:
         """A backward begins, with what it was called with, after so many steps."""
-        if self._told or trained < AT_STEP or folder is None:
+        if self._written or trained < AT_STEP or folder is None:
             return
-        self._told = True
+        self._written = True
         loss = loss_of(args, kwargs)
         if loss.device.type == "cpu":
             seconds = min(chain_s(loss.device) for _ in range(ROUNDS)) / CHAIN

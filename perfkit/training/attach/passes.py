@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from perfkit.records import BACKWARD, FORWARD, OPTIMIZER
-from perfkit.training.attach.fetches import Fetches, Watcher
+from perfkit.training.attach.fetches import Fetches
 from perfkit.training.attach.first import FirstBatch
 from perfkit.training.attach.loaders import Pass
 from perfkit.training.attach.recorder import LateRecorder
+from perfkit.training.attach.watcher import Watcher
 
 NO_LOADER = -1
 """Block of steps that are updates of a loop without a loader."""
@@ -23,7 +24,7 @@ class Steps(Fetches):
 
     def __init__(self, recorder: LateRecorder, watcher: Watcher) -> None:
         super().__init__(recorder, watcher)
-        self._told = False
+        self._said = False
         self._outer: Any = None  # the optimizer whose step() runs
         self._depth = 0
         self._updating = False
@@ -166,8 +167,8 @@ class Steps(Fetches):
             self._gradients |= running is None or running.gradients
             if running is not None:
                 self._begins_training(running)
-        if not self._told and (updated or not self._bare):
-            self._told = True
+        if not self._said and (updated or not self._bare):
+            self._said = True
             self._watcher.trains()
 
     def _begins_training(self, running: Pass) -> None:

@@ -22,9 +22,9 @@ class Phases:
         self._untold.add(name)
         if now_ns >= self._tell_at_ns:
             self._tell_at_ns = now_ns + TELL_EVERY_NS
-            self.tell(folder)
+            self.write(folder)
 
-    def tell(self, folder: ProcessFolder) -> None:
+    def write(self, folder: ProcessFolder) -> None:
         """Append the sums that have changed."""
         for name in sorted(self._untold):
             count, sum_ns = self._sums[name]

@@ -20,7 +20,7 @@ class Precision:
 
     def __init__(self) -> None:
         self._of_loss: tuple[str | None, str] | None = None
-        self._updated = self._scales = self._told = False
+        self._updated = self._scales = self._written = False
 
     @property
     def is_known(self) -> bool:
@@ -38,11 +38,11 @@ class Precision:
             self._updated = True
             self._scales = scales_gradients()
 
-    def tell(self, folder: ProcessFolder) -> None:
+    def write(self, folder: ProcessFolder) -> None:
         """Tell of it, if it has not been told."""
-        if self._told:
+        if self._written:
             return
-        self._told = True
+        self._written = True
         autocast, where = self._of_loss or (None, device())
         folder.event("precision", autocast=autocast, grad_scaler=self._scales, device=where)
 

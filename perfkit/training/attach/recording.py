@@ -113,7 +113,7 @@ class Recording:
         described = self._optimizers.find(optimizer)
         if described is not None:
             self.folder.event("optimizer", **described)
-            self._precision.tell(self.folder)
+            self._precision.write(self.folder)
         self._facts.optimizer = optimizer
 
     def pass_over(self, over: Pass, *, exhausted: bool) -> None:
@@ -138,7 +138,7 @@ class Recording:
         self._reducers.look(folder, trained)
         if self._facts.due(trained):
             self._facts.look(folder, trained)
-        self._others.tell(folder)
+        self._others.write(folder)
         if steps.bare_steps == forwards.AFTER_STEPS:
             self._watch_forwards()
         explained = steps.sees_forward or not steps.without_loader
@@ -165,8 +165,8 @@ class Recording:
         if not failed:
             self.steps.end()
             worker.write()
-            self._precision.tell(folder)
-            self._phases.tell(folder)
+            self._precision.write(folder)
+            self._phases.write(folder)
             self._facts.end(folder, self.steps.trained, self._optimizers.count)
             folder.event("cost", steps=self.recorder.steps, own_s=self.recorder.own_ns * 1e-9)
             self.recorder.close()

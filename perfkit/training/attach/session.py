@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from perfkit.training.attach import forwards
-from perfkit.training.attach.fetches import queue_of
 from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.loaders import Loader, Loaders, Pass, describe
 from perfkit.training.attach.passes import Steps
@@ -23,6 +22,7 @@ from perfkit.training.attach.recording import Recording
 from perfkit.training.attach.stop import Stop
 from perfkit.training.attach.tape import Tape
 from perfkit.training.attach.threads import OtherThreads
+from perfkit.training.attach.watcher import queue_of
 from perfkit.training.probe import worker
 from perfkit.training.probe.loader import depth_reader, ready_reader
 
@@ -113,14 +113,14 @@ class Session:
         depth = depth_reader(iterator)
         ready = ready_reader(iterator, recording.folder.rank.loader)
         begun = Pass(self.number(), self.entry(loader), depth, ready)
-        self.tell_pass(begun, iter_s)
+        self.describe_pass(begun, iter_s)
         return begun
 
     def entry(self, loader: Any, describe: Callable[[Any], dict[str, Any]] = describe) -> Loader:
         """Return what is known of something that is iterated over here."""
         return self._loaders.find(loader, describe)
 
-    def tell_pass(self, begun: Pass, iter_s: float) -> None:
+    def describe_pass(self, begun: Pass, iter_s: float) -> None:
         """Tell of a pass, and of its loader if that is new."""
         recording, loader = self._recording, begun.loader
         if recording is None:
@@ -163,7 +163,7 @@ class Session:
             return False
         return True
 
-    # what the hooks tell, on the thread that trains
+    # what the hooks pass on, on the thread that trains
 
     def asks(self, asking: Pass) -> None:
         """A pass asks for a batch."""
@@ -183,7 +183,7 @@ class Session:
         if recording.may_note and self._alone:
             self._tape, self._notes = tape or Tape(steps), True
 
-    def tell(self, what: Callable[..., None], *args: Any) -> None:
+    def happened(self, what: Callable[..., None], *args: Any) -> None:
         """Something has happened: a method of `Steps`."""
         try:
             tape = self._tape
@@ -204,11 +204,11 @@ class Session:
             except Exception as error:
                 self.fail(error)
                 return
-        self.tell(_backward_begins)
+        self.happened(_backward_begins)
 
     def backward_ends(self) -> None:
         if not self.off:
-            self.tell(_backward_ends)
+            self.happened(_backward_ends)
 
     def update_begins(self, optimizer: Any) -> None:
         """`optimizer.step` begins."""
@@ -218,11 +218,11 @@ class Session:
             except Exception as error:
                 self.fail(error)
                 return
-        self.tell(_update_begins, optimizer)
+        self.happened(_update_begins, optimizer)
 
     def update_ends(self, optimizer: Any) -> None:
         if not self.off:
-            self.tell(_update_ends, optimizer)
+            self.happened(_update_ends, optimizer)
 
     def fail(self, error: BaseException) -> None:
         """Something of ours went wrong: the script goes on without us."""

@@ -4,7 +4,8 @@ Sampled is what comes after a backward or an update. Whether that was the step's
 begins there, is known only when the next batch is asked for: until then the samples wait, and a further
 backward discards them; what an update follows is in no phase. In a step without a loader what lies before,
 between and after forward, backward and update is sampled; where no forward is seen, only waiting for another
-thread. Where forwards take longer than backwards they are sampled as well, and told apart.
+thread. Where forwards take longer than backwards they are sampled as well, and so is the making of batches
+where the loop makes them for itself; both are told apart.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.frames import Seen, seen_in, users_codes
 from perfkit.training.attach.loaders import place
 from perfkit.training.attach.passes import Steps
+from perfkit.training.attach.watcher import FIRST, LATER
 
 EVERY_S = 0.05
 _WAITING = {os.path.realpath(str(module.__file__)) for module in (queue, threading)}
@@ -39,6 +41,10 @@ _FEEDER = "QueueFeederThread"
 """Threads of this name only pass on what a loader's workers are asked for."""
 UNTRACKED, FORWARD = "stack", "forward_stack"
 """Events, by what was going on."""
+MAKING = {FIRST: "first_batch_stack", LATER: "batch_stack"}
+"""Events of batches that the loop makes for itself."""
+LIBRARY = "<library>"
+"""What is seen there where none of the user's own functions is called."""
 
 
 class Untracked:
@@ -55,7 +61,7 @@ class Untracked:
         self.look_at_ns = now_ns + LOOK_EVERY_NS
         """When it will look next."""
         self._before_ns = 0
-        self._before_forward_ns = self._before_backward_ns = 0
+        self._before_forward_ns = self._before_backward_ns = self._before_making_ns = 0
 
     def look(self, folder: ProcessFolder, thread: int, now_ns: int) -> None:
         """A batch is asked for.
@@ -73,14 +79,14 @@ class Untracked:
         untracked_ns = self._steps.untracked_ns
         share = (untracked_ns - self._before_ns) / gone_ns
         self._before_ns, self.look_at_ns = untracked_ns, now_ns + LOOK_EVERY_NS
-        long_forward = self._long_forward(gone_ns)
+        long_forward, making = self._long_forward(gone_ns), self._makes_batches(gone_ns)
         if sampler is not None:
-            sampler.tell(folder)
+            sampler.write(folder)
         if not self._steps.in_training:
             return
         if sampler is not None:
             sampler.loop = users_codes(sys._getframe())
-        elif share > UNTRACKED_SHARE or long_forward:
+        elif share > UNTRACKED_SHARE or long_forward or making:
             self._sampler = StackSampler(self._steps, thread, users_codes(sys._getframe()))
 
     def _long_forward(self, gone_ns: int) -> bool:
@@ -91,11 +97,16 @@ class Untracked:
         self._before_forward_ns, self._before_backward_ns = steps.forward_ns, steps.backward_ns
         return forward_ns > max(backward_ns, UNTRACKED_SHARE * gone_ns)
 
+    def _makes_batches(self, gone_ns: int) -> bool:
+        """Whether the loop has made its batches itself since the last look, for much of the time."""
+        making_ns, self._before_making_ns = self._before_making_ns, self._steps.making_ns
+        return self._before_making_ns - making_ns > UNTRACKED_SHARE * gone_ns
+
     def end(self, folder: ProcessFolder) -> None:
         """The process ends: sample no more, and append what has changed."""
         if self._sampler is not None:
             self._sampler.stop()
-            self._sampler.tell(folder)
+            self._sampler.write(folder)
 
     def forget(self) -> None:
         """In a forked child there is no such thread."""
@@ -120,7 +131,7 @@ class StackSampler:
         self._in_steps: Counter[tuple[str, Seen]] = Counter()
         self._of_steps = 0
         self._waiting: list[tuple[str, int, Seen, float]] = []
-        self._told: dict[tuple[str, Seen], float] = {}
+        self._written: dict[tuple[str, Seen], float] = {}
         self._over = threading.Event()
         self._usual_s = sys.getswitchinterval()
         self._sampling = threading.Thread(target=self._run, name="perfkit-stacks", daemon=True)
@@ -141,6 +152,8 @@ class StackSampler:
         for event, seen_at, seen, seconds in waiting:
             if event == FORWARD:
                 counts = seen_at in steps.forwards
+            elif event in MAKING.values():
+                counts = True
             else:
                 counts = seen_at == last or seen_at in steps.gaps or steps.without_loader
             if counts:
@@ -148,10 +161,10 @@ class StackSampler:
                 counted.add((event, seen))
         self._in_steps.update(counted)
 
-    def tell(self, folder: ProcessFolder) -> None:
+    def write(self, folder: ProcessFolder) -> None:
         """Append what has changed."""
         for (event, seen), seconds in list(self._sums.items()):
-            if self._told.get((event, seen)) != seconds:
+            if self._written.get((event, seen)) != seconds:
                 inner = {
                     "inner": seen.inner,
                     "inner_where": place(seen.inner_path, seen.inner_line),
@@ -165,7 +178,7 @@ class StackSampler:
                     of_steps=self._of_steps,
                     **(inner if seen.inner else {}),
                 )
-                self._told[event, seen] = seconds
+                self._written[event, seen] = seconds
 
     def stop(self) -> None:
         """Sample no more."""
@@ -196,7 +209,7 @@ class StackSampler:
             self._switch_after(SWITCH_S if self._alone() else self._usual_s)
             now = time.perf_counter()
             steps = self._steps
-            if steps.is_behind or steps.computing or steps.unexplained:
+            if steps.is_behind or steps.computing or steps.unexplained or steps.making:
                 frame = sys._current_frames().get(self.thread)
                 if frame is not None:
                     seen, waits = seen_in(frame, self.loop), _waits(frame)
@@ -207,6 +220,10 @@ class StackSampler:
         """Keep what was seen at a moment that `Steps` knows now, if nothing else explains it."""
         steps = self._steps
         forward = steps.computing
+        if steps.making is not None:
+            seen = seen if seen.called else seen._replace(function=LIBRARY)
+            self._waiting.append((MAKING[steps.making], steps.moment, seen, seconds))
+            return
         explained = forward or steps.sees_forward or not steps.without_loader
         if (forward or steps.unexplained) and (explained or waits):
             event = FORWARD if forward else UNTRACKED

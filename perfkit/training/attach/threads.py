@@ -11,10 +11,10 @@ import sys
 import threading
 from dataclasses import dataclass
 
-from perfkit.training.attach.fetches import queue_of
 from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.loaders import OURS, Pass
 from perfkit.training.attach.passes import Steps
+from perfkit.training.attach.watcher import queue_of
 
 WHOLE_STEP = 2
 """A backward and an update; a thread that makes more while the one that trains does nothing takes over."""
@@ -49,12 +49,12 @@ class OtherThreads:
     def __init__(self) -> None:
         self._seen: dict[int, _Thread] = {}
         self._batches: dict[tuple[int, int], int] = {}  # by thread and loader
-        self._told: dict[int, int] = {}
+        self._written: dict[int, int] = {}
         self.moving = threading.Lock()
         """Held while it is decided."""
         self.at_once = False
         """Whether two threads were seen to train at a time."""
-        self._told_at_once = False
+        self._wrote_at_once = False
         self._amid = 0  # times that one computed amid a step of another
         self._trained = 0  # steps before the one that trains took over
         self._native_id = 0
@@ -127,16 +127,16 @@ class OtherThreads:
     @property
     def fetch(self) -> bool:
         """Whether any of them gives batches to the one that trains."""
-        return bool(self._told)
+        return bool(self._written)
 
-    def tell(self, folder: ProcessFolder) -> None:
+    def write(self, folder: ProcessFolder) -> None:
         """Append what is new of them."""
         if not self._batches and not self.at_once:
             return
         for loader, batches in self.news().items():
             folder.event("other_thread", loader=loader, batches=batches)
-        if self.at_once and not self._told_at_once:
-            self._told_at_once = True
+        if self.at_once and not self._wrote_at_once:
+            self._wrote_at_once = True
             folder.event("threads_at_once")
 
     def news(self) -> dict[int, int]:
@@ -144,8 +144,8 @@ class OtherThreads:
         found: dict[int, int] = {}
         for (_, loader), count in list(self._batches.items()):
             found[loader] = found.get(loader, 0) + count
-        new = {n: c for n, c in found.items() if c >= LEAST_BATCHES and n not in self._told}
-        self._told |= new
+        new = {n: c for n, c in found.items() if c >= LEAST_BATCHES and n not in self._written}
+        self._written |= new
         return new
 
 

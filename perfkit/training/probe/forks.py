@@ -14,21 +14,21 @@ class ForkAware(Protocol):
         """This is a forked child."""
 
 
-_told: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+_aware: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 
 
-def tell_forks(thing: ForkAware) -> None:
+def watch_forks(thing: ForkAware) -> None:
     """From now on call `thing.forked()` in every forked child, as long as it lives."""
-    _told.add(thing)
+    _aware.add(thing)
 
 
-def stop_telling_forks(thing: ForkAware) -> None:
+def unwatch_forks(thing: ForkAware) -> None:
     """It is closed: a child need not be told."""
-    _told.discard(thing)
+    _aware.discard(thing)
 
 
 def _after_fork() -> None:
-    for thing in list(_told):
+    for thing in list(_aware):
         thing.forked()
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from perfkit.records import FETCHES, NAN, UNKNOWN, FetchRecord
-from perfkit.training.probe.forks import tell_forks
+from perfkit.training.probe.forks import watch_forks
 
 CPU_EVERY_NS = 50_000_000
 """A trainer reads the CPU's clock of one batch in this time: three readings, 14 µs each where a training step
@@ -47,7 +47,7 @@ class Ledger:
         self._batches = 0
         self._reads_cpu = True
         self._collation: _Times | None = None
-        tell_forks(self)
+        watch_forks(self)
 
     def collate(self, collate: Any, samples: Any) -> Any:
         """Run a collation, the last thing that fetching does."""

@@ -31,7 +31,7 @@ from perfkit.records import (
     UNKNOWN,
 )
 from perfkit.training.probe.clocks import Device
-from perfkit.training.probe.forks import stop_telling_forks, tell_forks
+from perfkit.training.probe.forks import unwatch_forks, watch_forks
 from perfkit.training.probe.outfiles import OutFiles
 from perfkit.training.probe.rundelay import RunDelay, SharedDelay
 from perfkit.training.probe.steps import DeviceSteps, Step
@@ -94,7 +94,7 @@ class Recorder:
         self._device_steps = DeviceSteps(self._files.steps, device)
         self._files.put_off(0, self._host_ns())
         self._forked = False
-        tell_forks(self)
+        watch_forks(self)
 
     @property
     def failure(self) -> OSError | None:
@@ -214,7 +214,7 @@ class Recorder:
         self.drain()
         self._files.stop()
         self._delay.close()
-        stop_telling_forks(self)
+        unwatch_forks(self)
 
     def cost_s(self) -> float:
         """Host time of our own calls per step; NaN before the first. See `own_ns`."""

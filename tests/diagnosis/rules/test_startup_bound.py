@@ -8,6 +8,7 @@ import pytest
 from evidences import CONFIG, evidence
 
 from perfkit.config import RunConfig
+from perfkit.diagnosis.evidence import OwnWork
 from perfkit.diagnosis.rules.startup_bound import HIGH_SHARE, MODERATE_SHARE, check
 
 
@@ -102,6 +103,16 @@ def test_the_stages_are_told_apart(config: RunConfig, once: dict[str, float], st
     found = check(evidence(config, epoch_parts_s=parts(0.2), startup_s=once))
     assert found is not None and found.stage == stage
     assert found.removable_s is not None and found.removable_s.low is None
+
+
+def test_what_the_first_batch_of_an_epoch_is_made_in_is_told() -> None:
+    """The sampler's own function, where the stack was looked at."""
+    given = evidence(replace(CONFIG, num_workers=0), epoch_parts_s=parts(0.2))
+    seen = {"__iter__ (sampler.py:9)": OwnWork(share=0.9)}
+    found = check(replace(given, first_making=seen))
+    assert found is not None
+    assert found.try_next.startswith("`__iter__` (sampler.py:9) runs before the first batch")
+    assert found.evidence[1] == "90 % of that was seen in `__iter__` (sampler.py:9)."
 
 
 def test_a_batch_that_is_slow_anyway_is_no_start() -> None:

@@ -67,11 +67,27 @@ def test_a_forward_that_takes_longer_than_backward_has_a_remedy(
         assert remedies["vectorised_forward"].snippet.startswith("# match (train.py:31)\n")
 
 
-@pytest.mark.parametrize(("operators", "named"), [(1100, False), (1200, True)])
+def test_what_batches_are_made_in_is_named(tmp_path: Path) -> None:
+    """Of all that making them takes; what libraries do has no name."""
+    script = epochs(Script(), 3, wait_s=0.02, made_s=(0.015, 0.004))
+    script.event("loader", loader=0, where="train.py:20", num_workers=0, batch_size=8)
+    inner = {"inner": "tokenize", "inner_where": "text.py:5"}
+    script.event("batch_stack", where="d.py:7", function="__getitem__", seconds=6.0, **inner)
+    script.event("batch_stack", where="train.py:20", function="<library>", seconds=4.0)
+    found = run_of(script, tmp_path).evidence.making
+    assert found == {"__getitem__ (d.py:7)": OwnWork(share=0.6, inner="tokenize, text.py:5")}
+    (verdict,) = [one for one in diagnosed(script, tmp_path / "again").verdicts if one.stage]
+    assert (
+        "60 % of that was seen in `__getitem__` (d.py:7), most of it in tokenize, text.py:5."
+        in verdict.evidence
+    )
+
+
+@pytest.mark.parametrize(("operators", "named"), [(720, False), (730, True)])
 def test_operators_that_are_many_and_small_are_told(
     tmp_path: Path, operators: int, named: bool
 ) -> None:
-    """From 40 % of forward and backward on, of 30 ms here at 10 µs for one."""
+    """From 25 % of forward and backward on, of 30 ms here at 10 µs for one."""
     script = Script()
     for _ in range(200):
         script.step(0, wait_s=0.0, forward_s=0.012, backward_s=0.017, optimizer_s=0.001)

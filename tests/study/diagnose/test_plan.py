@@ -15,7 +15,7 @@ from perfkit.config import RunConfig
 from perfkit.engine.results import GenerationResult
 from perfkit.engine.turns import palindrome_s
 from perfkit.study.diagnose.plan import LOAD_S, REPEAT_S, START_S, DiagnosePlan
-from perfkit.study.diagnose.stages import Stages
+from perfkit.study.diagnose.stages import DIAGNOSIS, TRIALS, Stages
 from perfkit.study.matrix import row_of
 
 BASE = RunConfig(
@@ -53,6 +53,15 @@ def run(plan: DiagnosePlan, engine: FakeEngine, budget_s: float) -> list[Generat
         if following is None:
             return results
         results.append(engine.run(following))
+
+
+def test_where_memory_is_filled_rows_are_verified_one_after_another() -> None:
+    """And nothing is tried, which takes a process beside the row's own."""
+    engine = FakeEngine(plants={"convnext/fp32": PLANT})
+    run(replace(PLAN, side_by_side=False), engine, 420.0)
+    first, *verified = engine.plans
+    assert first.group == DIAGNOSIS and verified
+    assert all(plan.group != TRIALS and not plan.side_by_side for plan in verified)
 
 
 def test_the_stages_follow_each_other() -> None:

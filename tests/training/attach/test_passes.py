@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
-import pytest
 from hooked_script import Script, loader
 
-from perfkit.training.attach.fetches import queue_of
+from perfkit.records import UNKNOWN
 from perfkit.training.attach.passes import NO_LOADER
-
-
-@pytest.fixture
-def script(tmp_path: Path) -> Script:
-    return Script(tmp_path / "steps.bin")
+from perfkit.training.attach.watcher import queue_of
 
 
 def test_each_batch_of_a_plain_loop_is_a_step(script: Script) -> None:
@@ -45,6 +39,34 @@ def test_what_lies_between_backward_and_update_is_untracked(script: Script) -> N
     assert len(script.steps.gaps) == 2, "nor is there anything between two updates"
     script.stop(batches)
     assert script.counts() == [(0, 2, 2)]
+
+
+def test_without_workers_the_loop_makes_its_batches(script: Script) -> None:
+    """The first of a pass apart; with a queue it waits for them. Only what is trained with counts."""
+    batches = script.iterate(loader(0))
+    script.steps.asks(batches, UNKNOWN, 0, True)
+    assert script.steps.making is None, "nobody knows yet what it is for"
+    script.steps.got(batches)
+    script.train()
+    script.steps.asks(batches, UNKNOWN, 0, True)
+    assert script.steps.making == "later"
+    time.sleep(0.02)
+    script.steps.got(batches)
+    made_ns = script.steps.making_ns
+    assert script.steps.making is None and made_ns >= 20_000_000
+    script.train()
+    script.steps.asks(batches, 0, 0, True)
+    assert script.steps.making is None
+    script.steps.got(batches)
+    script.train()
+    script.stop(batches)
+    again = script.iterate(loader(0))
+    again.loader.trains = True
+    script.steps.asks(again, UNKNOWN, UNKNOWN, True)
+    assert script.steps.making == "first"
+    script.steps.failed(again)
+    assert script.steps.making is None
+    assert script.steps.making_ns == made_ns
 
 
 def test_a_forward_lies_between_a_batch_and_its_first_backward(script: Script) -> None:

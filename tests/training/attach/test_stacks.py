@@ -15,7 +15,7 @@ import pytest
 
 from perfkit.training.attach import stacks
 from perfkit.training.attach.folder import ProcessFolder
-from perfkit.training.attach.stacks import LOOK_EVERY_NS, StackSampler, Untracked
+from perfkit.training.attach.stacks import LIBRARY, StackSampler
 
 
 def augment(begun: threading.Event, over: threading.Event) -> None:
@@ -48,12 +48,12 @@ import time
 from types import SimpleNamespace
 
 sys.path[:0] = [{folder!r}, {tests!r}]
-from perfkit.training.attach.stacks import StackSampler
+from perfkit.training.attach.stacks import LIBRARY, StackSampler
 import test_stacks as own
 
 steps = SimpleNamespace(
     unexplained=True, moment=7, without_loader=True, sees_forward=True, computing=False, gaps=[], forwards=[],
-    is_behind=False, once_known=lambda do: do(),
+    is_behind=False, once_known=lambda do: do(), making=None,
 )
 usual_s = sys.getswitchinterval()
 sampler = StackSampler(steps, threading.get_ident())
@@ -80,6 +80,7 @@ class Looked:
         waits: bool = True,
         computing: bool = False,
         behind: bool = False,
+        making: str | None = None,
     ) -> None:
         self.known: list[Callable[[], None]] = []
         """What is to be done once it is known where the script is."""
@@ -91,6 +92,7 @@ class Looked:
             computing=computing,
             gaps=[],
             forwards=[],
+            making=making,
             is_behind=behind,
             once_known=self.known.append if behind else lambda do: do(),
         )
@@ -120,8 +122,8 @@ def wait_for(condition: Any) -> None:
 
 def told(sampler: StackSampler, study: Path) -> list[dict[str, Any]]:
     folder = ProcessFolder(study, time.perf_counter_ns())
-    sampler.tell(folder)
-    sampler.tell(folder)
+    sampler.write(folder)
+    sampler.write(folder)
     return [event for event in folder.rank.events.read() if "function" in event]
 
 
@@ -233,6 +235,31 @@ def test_explained_time_is_not_looked_at(tmp_path: Path) -> None:
     assert told(looked.sampler, tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("making", "name"), [("first", "first_batch_stack"), ("later", "batch_stack")]
+)
+def test_batches_that_the_loop_makes_itself_are_told_apart(
+    tmp_path: Path, making: str, name: str
+) -> None:
+    """Whatever follows; a backward explains nothing of them."""
+    looked = Looked(unexplained=False, making=making)
+    wait_for(lambda: looked.samples() >= 2)
+    looked.steps.making = None
+    looked.steps.moment = 20
+    looked.end()
+    (event,) = told(looked.sampler, tmp_path)
+    assert (event["event"], event["function"]) == (name, "augment")
+
+
+def test_what_libraries_do_for_a_batch_has_no_name_of_the_user_s(tmp_path: Path) -> None:
+    """The loop's own line is no function that makes it."""
+    looked = Looked(unexplained=False, making="later")
+    looked.sampler.loop = (augment.__code__,)
+    wait_for(lambda: looked.samples() >= 2)
+    looked.end()
+    assert LIBRARY in {event["function"] for event in told(looked.sampler, tmp_path)}
+
+
 def test_where_calls_are_told_of_later_samples_wait(tmp_path: Path) -> None:
     """What seemed explained when it was seen turns out not to be, and the other way round."""
     looked = Looked(unexplained=False, behind=True)
@@ -247,68 +274,3 @@ def test_where_calls_are_told_of_later_samples_wait(tmp_path: Path) -> None:
     looked.end()
     (event,) = told(looked.sampler, tmp_path)
     assert event["function"] == "augment"
-
-
-@pytest.mark.parametrize(("untracked_s", "looks"), [(0.49, False), (0.51, True)])
-def test_stacks_are_looked_at_where_a_tenth_is_untracked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untracked_s: float, looks: bool
-) -> None:
-    """Of five seconds; what was untracked before them does not count."""
-    begun: list[int] = []
-    monkeypatch.setattr(
-        stacks, "StackSampler", lambda steps, thread, loop: begun.append(thread) or object()
-    )
-    steps: Any = SimpleNamespace(
-        untracked_ns=int(0.4e9), in_training=True, forward_ns=0, backward_ns=0
-    )
-    untracked = Untracked(steps, 0)
-    folder: Any = None
-    untracked.look(folder, 42, LOOK_EVERY_NS)
-    steps.untracked_ns += int(untracked_s * 1e9)
-    untracked.look(folder, 42, 2 * LOOK_EVERY_NS - 1)
-    assert begun == []
-    untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
-    assert begun == ([42] if looks else [])
-
-
-@pytest.mark.parametrize(
-    ("forward_s", "backward_s", "looks"),
-    [(2.0, 1.9, True), (2.0, 2.1, False), (0.49, 0.1, False), (0.51, 0.1, True)],
-)
-def test_stacks_are_looked_at_where_forwards_take_longer_than_backwards(
-    monkeypatch: pytest.MonkeyPatch, forward_s: float, backward_s: float, looks: bool
-) -> None:
-    """And a tenth of five seconds; what came before these does not count."""
-    begun: list[int] = []
-    monkeypatch.setattr(
-        stacks, "StackSampler", lambda steps, thread, loop: begun.append(thread) or object()
-    )
-    steps: Any = SimpleNamespace(untracked_ns=0, in_training=True)
-    steps.forward_ns, steps.backward_ns = int(1e9), int(3e9)
-    untracked = Untracked(steps, 0)
-    folder: Any = None
-    untracked.look(folder, 42, LOOK_EVERY_NS)
-    steps.forward_ns += int(forward_s * 1e9)
-    steps.backward_ns += int(backward_s * 1e9)
-    untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
-    assert begun == ([42] if looks else [])
-
-
-def test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """An evaluation that asks at that moment is not the loop."""
-    begun: list[Any] = []
-    monkeypatch.setattr(stacks, "StackSampler", lambda *args: begun.append(args) or object())
-    steps: Any = SimpleNamespace(
-        untracked_ns=int(9e9), in_training=False, forward_ns=0, backward_ns=0
-    )
-    untracked = Untracked(steps, 0)
-    folder: Any = None
-    untracked.look(folder, 42, LOOK_EVERY_NS)
-    assert begun == []
-    steps.in_training, steps.untracked_ns = True, int(18e9)
-    untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
-    ((_, thread, loop),) = begun
-    own = test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks
-    assert thread == 42 and loop[-1] is own.__code__

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from perfkit.records import STEPS
 from perfkit.training.attach import tape as tape_module
-from perfkit.training.attach.fetches import queue_of
 from perfkit.training.attach.loaders import Pass
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.tape import MOST_NOTES, MOST_NS, Tape
+from perfkit.training.attach.watcher import queue_of
 
 PASSES = 3
 

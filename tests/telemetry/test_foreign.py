@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from bench_process import wait_for
 
-from perfkit.telemetry import host, proc
-from perfkit.telemetry.host import HostSnapshot
+from perfkit.telemetry import foreign, proc
+from perfkit.telemetry.foreign import HostSnapshot
 from perfkit.telemetry.proc import CpuTimes, ProcessCpu
 
 ROUNDING_S = 10 / proc.TICKS_PER_S
@@ -46,24 +46,24 @@ def test_foreign_is_busy_less_ours() -> None:
     """8 s busy, of which our two processes used 4 and 1: 3 s were somebody else's."""
     before = snapshot(50, process(10, 5), process(11, 2))
     after = snapshot(58, process(10, 9), process(11, 3), at_s=104)
-    assert host.own_cpu_s(before, after) == pytest.approx(5)
-    assert host.foreign_cpu_s(before, after) == pytest.approx(3)
+    assert foreign.own_cpu_s(before, after) == pytest.approx(5)
+    assert foreign.foreign_cpu_s(before, after) == pytest.approx(3)
 
 
 def test_a_process_that_began_in_between_is_ours_whole() -> None:
     """What a new worker used, and the children it waited for, was used in between."""
     before = snapshot(50, process(10, 5))
     worker = process(12, 1.5, parent=10, start_s=101, children_s=0.5)
-    assert host.own_cpu_s(before, snapshot(58, process(10, 6), worker, at_s=104)) == pytest.approx(
-        3
-    )
+    assert foreign.own_cpu_s(
+        before, snapshot(58, process(10, 6), worker, at_s=104)
+    ) == pytest.approx(3)
 
 
 def test_a_process_that_ended_is_not_lost() -> None:
     """Its parent, who waited for it, has its time; what was counted before is not counted twice."""
     before = snapshot(50, process(10, 5), process(11, 2, parent=10))
     after = snapshot(58, process(10, 6, children_s=4), at_s=104)
-    assert host.own_cpu_s(before, after) == pytest.approx(1 + 2)
+    assert foreign.own_cpu_s(before, after) == pytest.approx(1 + 2)
 
 
 def test_a_pid_that_was_used_again_is_another_process() -> None:
@@ -71,13 +71,13 @@ def test_a_pid_that_was_used_again_is_another_process() -> None:
     before = snapshot(50, process(10, 5), process(11, 2, parent=10))
     again = process(11, 0.25, parent=10, start_s=102)
     after = snapshot(58, process(10, 5, children_s=2), again, at_s=104)
-    assert host.own_cpu_s(before, after) == pytest.approx(0.25)
+    assert foreign.own_cpu_s(before, after) == pytest.approx(0.25)
 
 
 def test_foreign_is_never_below_zero() -> None:
     """Ticks are cut off in each counter by itself."""
     before, after = snapshot(50, process(10, 5)), snapshot(51, process(10, 6.02), at_s=101)
-    assert host.foreign_cpu_s(before, after) == 0
+    assert foreign.foreign_cpu_s(before, after) == 0
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_foreign_is_never_below_zero() -> None:
 )
 def test_what_cannot_be_told_is_missing(after: HostSnapshot) -> None:
     """None, and never a zero that would say that we were alone."""
-    assert host.foreign_cpu_s(snapshot(50, process(10, 5)), after) is None
+    assert foreign.foreign_cpu_s(snapshot(50, process(10, 5)), after) is None
 
 
 @pytest.mark.parametrize(
@@ -112,15 +112,15 @@ def test_disturbed(
     foreign_s: float, own_s: float, wall_s: float, cores: int, expected: bool
 ) -> None:
     """It takes a load worth naming and no room for it; at the thresholds and just beside them."""
-    assert host.disturbed(foreign_s, own_s, wall_s, cores) is expected
+    assert foreign.disturbed(foreign_s, own_s, wall_s, cores) is expected
 
 
 def test_no_proc_is_said(tmp_path: Path) -> None:
     """Without /proc a snapshot has a reason for everything that it lacks."""
-    taken = host.Gauge(root=str(tmp_path / "none")).snapshot()
+    taken = foreign.Gauge(root=str(tmp_path / "none")).snapshot()
     assert (taken.cpu, taken.memory_available_bytes, taken.processes) == (None, None, {})
     assert set(taken.unavailable) == {"foreign_cpu_s", "memory_available_bytes"}
-    assert host.foreign_cpu_s(taken, taken) is None
+    assert foreign.foreign_cpu_s(taken, taken) is None
 
 
 @contextmanager
@@ -140,8 +140,8 @@ def cpu_s(pid: int) -> float:
     return found.own_s
 
 
-def gauge_on_this_machine() -> host.Gauge:
-    gauge = host.Gauge()
+def gauge_on_this_machine() -> foreign.Gauge:
+    gauge = foreign.Gauge()
     if gauge.snapshot().cpu is None:
         pytest.skip("this container's /proc/stat does not list our processors")
     return gauge
@@ -156,7 +156,7 @@ def test_a_stranger_beside_us_is_seen() -> None:
         wait_for(lambda: cpu_s(pid) >= 0.4)
         used_s = cpu_s(pid)
         after = gauge.snapshot()
-    foreign_s = host.foreign_cpu_s(before, after)
+    foreign_s = foreign.foreign_cpu_s(before, after)
     assert foreign_s is not None
     assert foreign_s >= used_s - ROUNDING_S
     assert os.getpid() in after.processes
@@ -176,10 +176,10 @@ def test_what_is_ours_is_not_foreign(known_by: str) -> None:
         began_s = before.processes[pid].own_s
         wait_for(lambda: cpu_s(pid) >= began_s + 0.4)
         after = gauge.snapshot(groups)
-    own_s = host.own_cpu_s(before, after)
+    own_s = foreign.own_cpu_s(before, after)
     assert own_s is not None
     assert own_s >= 0.4 - ROUNDING_S
-    foreign_s, busy_s = host.foreign_cpu_s(before, after), busy_between(before, after)
+    foreign_s, busy_s = foreign.foreign_cpu_s(before, after), busy_between(before, after)
     assert foreign_s is not None
     assert foreign_s <= max(0.0, busy_s - 0.4) + ROUNDING_S
 
