@@ -97,6 +97,13 @@ CASES: dict[str, tuple[Evidence, Any]] = {
         ),
         judged("compute_bound"),
     ),
+    "frozen_outputs": (
+        replace(
+            attributed(compute=10.0, row={"phases_s": {"forward": 0.08, "backward": 0.02}}),
+            long_forward={"distill (kd.py:9)": OwnWork(share=0.9, inner="forward, nets.py:7")},
+        ),
+        judged("compute_bound"),
+    ),
     "metrics_every": (
         attributed(compute=8.0, tasks={"metrics": 2.0}),
         judged("periodic_bound", "metrics"),

@@ -17,6 +17,8 @@ INPUT_SHARE = 0.05
 """Waiting is worth a change from this share of the epoch on, as in XProf's input-pipeline analyzer."""
 OTHER_SHARE = 0.03
 """And every other cause, as there."""
+BACKWARD = 2.0
+"""Times that backward takes as long as forward; see `vectorised_forward`."""
 IMAGES = ("convnext", "baseline")
 """Workloads of ours that have `base_channels` and `num_blocks`, and convolutions."""
 
@@ -37,6 +39,23 @@ def compute_share(evidence: Evidence) -> float:
 def update_share(evidence: Evidence) -> float:
     """Return the optimizer's step as a share of the epoch."""
     return share(evidence, "compute") * measured.update_share(evidence)
+
+
+def forward_as_backward(evidence: Evidence) -> Effect | None:
+    """Return the effect of a forward in half of backward's time; None where that is little, or not known."""
+    if not evidence.long_forward:
+        return None
+    forward_s, backward_s = (evidence.row.phases_s[name] for name in ("forward", "backward"))
+    excess = (forward_s - backward_s / BACKWARD) / (forward_s + backward_s)
+    if compute_share(evidence) * excess < OTHER_SHARE:
+        return None
+    return lambda pipeline: replace(pipeline, compute_s=pipeline.compute_s * (1 - excess))
+
+
+def in_a_network(evidence: Evidence) -> bool:
+    """Whether a long forward is mostly in a network's own `forward`."""
+    name, work = next(iter(evidence.long_forward.items()))
+    return (work.inner or name).startswith("forward")
 
 
 def verdict(judgement: Judgement, kind: str) -> Verdict | None:

@@ -8,18 +8,13 @@ only when it runs, so that the gain is a bound: forward in half of backward's ti
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from perfkit.diagnosis import figures
 from perfkit.diagnosis.evidence import Evidence
 from perfkit.diagnosis.judge import Judgement
-from perfkit.diagnosis.predict import Pipeline
 from perfkit.diagnosis.remedies import _seen
 from perfkit.diagnosis.remedies._contract import Proposal
 
 ANSWERS = ("compute_bound", "host_bound")
-BACKWARD = 2.0
-"""Times that backward takes as long as forward."""
 SNIPPET = """\
 # whole tensors in place of a loop over samples; what needs no gradient can be made by the loader's workers
 matched = (overlaps > threshold).any(dim=1)
@@ -27,17 +22,10 @@ matched = (overlaps > threshold).any(dim=1)
 
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
-    """Return it where forward takes longer than backward, and it was seen what in."""
-    if not evidence.long_forward:
+    """Return it where forward takes longer than backward, in a function that is no network's `forward`."""
+    effect = _seen.forward_as_backward(evidence)
+    if effect is None or _seen.in_a_network(evidence):
         return None
-    forward_s, backward_s = (evidence.row.phases_s[name] for name in ("forward", "backward"))
-    excess = (forward_s - backward_s / BACKWARD) / (forward_s + backward_s)
-    if _seen.compute_share(evidence) * excess < _seen.OTHER_SHARE:
-        return None
-
-    def effect(pipeline: Pipeline) -> Pipeline:
-        return replace(pipeline, compute_s=pipeline.compute_s * (1 - excess))
-
     return Proposal(
         why=figures.of_long_forward(evidence),
         risk="What is computed with gradients has to stay the same, or it trains differently.",

@@ -75,7 +75,7 @@ def _at_its_line(remedy: Remedy, run: AttachedRun) -> Remedy:
     if remedy.name == "periodic_every":
         seen = most_seen(seen_functions(run.recorded))
         return remedy if seen is None else _with_comment(remedy, seen.name)
-    if remedy.name == "vectorised_forward":
+    if remedy.name in ("frozen_outputs", "vectorised_forward"):
         return _with_comment(remedy, next(iter(run.evidence.long_forward)))
     if remedy.name == "batches_ahead":
         return _with_comment(remedy, next(iter(run.evidence.untracked)))

@@ -59,6 +59,7 @@ def saves(name: str) -> float:
         ("vectorised_collate", 6.0),
         # of 8 and 2 parts 8 - 2 / 2 go
         ("vectorised_forward", 7.0),
+        ("frozen_outputs", 7.0),
         ("metrics_every", 1.0),
         ("viz_every", 1.0),
         ("periodic_every", 1.0),
@@ -181,6 +182,22 @@ def test_exact_seconds(name: str, saved: float) -> None:
             "pack_tensors",
             attributed(FOUR, transfer=6.0, compute=4.0, row={"loader": {"tensors": 9.0}}),
             INPUT,
+        ),
+        (
+            "frozen_outputs",
+            replace(
+                attributed(compute=10.0, row={"phases_s": {"forward": 0.059, "backward": 0.04}}),
+                long_forward={"forward (nets.py:7)": OwnWork(share=0.9)},
+            ),
+            COMPUTE,
+        ),
+        (
+            "vectorised_forward",
+            replace(
+                attributed(compute=10.0, row={"phases_s": {"forward": 0.08, "backward": 0.02}}),
+                long_forward={"distill (kd.py:9)": OwnWork(share=0.9, inner="forward, nets.py:7")},
+            ),
+            COMPUTE,
         ),
         (
             "cache_decoded",
