@@ -18,6 +18,7 @@ from perfkit.records import (
     SpanRecord,
     StepRecord,
 )
+from perfkit.study.attached.answer import Head
 from perfkit.study.attached.loop import Loop, loop_of
 from perfkit.study.attached.passes import passes_of
 from perfkit.study.attached.read import Recorded, read_process
@@ -27,6 +28,9 @@ ENVIRONMENT = {
     "perfkit": "0.0", "torch": "2.9.0", "cores_usable": 4, "device": "cpu", "device_type": "cpu",
     "num_threads": 2, "os": "Linux",
 }  # fmt: skip
+
+
+HEAD = Head(command="perfkit run -- python train.py", study=".perfkit/1-run", created="2026-01-01")
 
 
 @dataclass
@@ -57,11 +61,16 @@ class Script:
         }  # fmt: skip
         self.event("loader", loader=number, **{**defaults, **facts})
 
-    def begin(self, loader: int = 0, iter_s: float = 0.0) -> int:
-        """An iterator is asked for; returns the number of the pass."""
+    def begin(self, loader: int = 0, iter_s: float = 0.0, made: int = 1) -> int:
+        """An iterator is asked for; returns the number of the pass.
+
+        Args:
+            made: how many DataLoaders have been made there by then.
+        """
         number, self._passes = self._passes, self._passes + 1
         self.rest(iter_s)
-        self.event("pass", **{"pass": number}, loader=loader, iter_s=iter_s, pid=self.pid)
+        told = {"pass": number, "object": made}
+        self.event("pass", **told, loader=loader, iter_s=iter_s, pid=self.pid)
         return number
 
     def end(self, number: int, *, companion: int | None = None, exhausted: bool = True) -> None:

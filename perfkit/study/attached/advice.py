@@ -46,6 +46,9 @@ def at_their_lines(
     if run.loop.widest.own:
         # settings of a DataLoader, which it is not
         found = [one for one in found if (one.variant or "").partition("=")[0] not in _KEYWORDS]
+    if run.loop.widest.batch_size is None and all(step.samples < 0 for step in run.loop.steps):
+        # nobody knows how many samples a batch has
+        found = [one for one in found if not (one.variant or "").startswith("batch_size")]
     told = [replace(_at_its_line(one, run), command=command) for one in found]
     slow = [replace(one, command=command) for one in _slow_settings(run)]
     return tuple([*slow, *told] if computing else [*told, *slow])
@@ -89,6 +92,10 @@ def _of_the_loader(remedy: Remedy, place: Place) -> Remedy:
     name, _, value = (remedy.variant or "").partition("=")
     if name in _KEYWORDS:
         remedy = replace(remedy, snippet=_call(place, name, value))
+    if name == "persistent_workers" and place.made_anew:
+        what = (
+            f"{what}, made once, before the loop over epochs: it is made anew for each of them now"
+        )
     return _with_comment(remedy, what)
 
 

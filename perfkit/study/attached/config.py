@@ -31,7 +31,7 @@ def config_of(recorded: Recorded, loop: Loop) -> RunConfig:
         num_workers=max(0, place.num_workers),
         prefetch_factor=max(1, place.prefetch_factor or 2),
         pin_memory=place.pin_memory,
-        persistent_workers=place.persistent_workers,
+        persistent_workers=place.persistent_workers and not place.made_anew,
         num_threads=_threads(recorded.environment),
     )
 

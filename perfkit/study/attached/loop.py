@@ -209,7 +209,8 @@ def _steps_per_epoch(steps: Sequence[StepRecord], epochs: Sequence[Pass]) -> int
 def _startup_s(epochs: Sequence[Pass], place: Place) -> dict[str, float]:
     """What starting costs: of workers that are started for each epoch the mean, else what it did at first."""
     first = epochs[0].steps[0]
-    again = place.num_workers > 0 and not place.persistent_workers
+    stay = place.persistent_workers and not place.made_anew
+    again = place.num_workers > 0 and not stay
     seen = epochs if again else epochs[:1]
     found = {
         "first_batch": fmean(one.steps[0].data_wait_s for one in seen),

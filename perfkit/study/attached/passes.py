@@ -43,6 +43,8 @@ class Place:
     iterable: bool = False
     own: bool = False
     """It is no DataLoader, but batches of the script's own (`perfkit.watch`)."""
+    made_anew: bool = False
+    """A new DataLoader is made for nearly every pass: its workers do not stay, whatever it was told."""
     sharded: bool | None = None
     """Of an iterable dataset: whether it asked which worker it is; None where that is not known."""
 
@@ -118,7 +120,7 @@ def passes_of(recorded: Recorded) -> Passes:
         for n in numbers
     ]
     return Passes(
-        places=tuple(_places(recorded.told("loader"))),
+        places=tuple(_places(recorded.told("loader"), begun.values())),
         passes=tuple(sorted(_told_apart(found), key=lambda one: one.began_ns)),
     )
 
@@ -162,14 +164,19 @@ def _told_apart(found: Sequence[Pass]) -> list[Pass]:
     return [replace(one, trained=one.trained and one.place in updated) for one in found]
 
 
-def _places(told: Iterable[dict[str, Any]]) -> Iterable[Place]:
+def _places(told: Iterable[dict[str, Any]], begun: Iterable[dict[str, Any]]) -> Iterable[Place]:
     """The loaders; of one that was told twice what was told last."""
     known = Place.__dataclass_fields__
+    objects: dict[Any, list[int]] = {}
+    for one in begun:
+        objects.setdefault(one.get("loader"), []).append(one.get("object") or 1)
     found = {}
     for one in told:
         if _is_whole(one.get("loader")):
             facts = {k: v for k, v in one.items() if k in known and v is not None}
-            found[one["loader"]] = Place(**{**facts, "number": one["loader"]})
+            of_passes = objects.get(one["loader"], [])
+            anew = max(of_passes, default=1) > max(1, len(of_passes) // 2)
+            found[one["loader"]] = Place(**{**facts, "number": one["loader"], "made_anew": anew})
     return found.values()
 
 

@@ -35,7 +35,7 @@ from perfkit.study.attached.threads import (
     without_waits,
 )
 from perfkit.study.attached.windows import compared, windows
-from perfkit.study.attached.work import dispatch_of, long_forward, making
+from perfkit.study.attached.work import dispatch_of, long_forward, own_functions
 from perfkit.study.diagnose.evidence import evidence_of
 from perfkit.study.rows import make_rows
 
@@ -109,8 +109,8 @@ def attached_run(
         work=loop.work,
         untracked=seen,
         long_forward=long_forward(recorded, evidence.row.phases_s),
-        making=making(recorded, "batch_stack"),
-        first_making=making(recorded, "first_batch_stack"),
+        making=own_functions(recorded, "batch_stack"),
+        first_making=own_functions(recorded, "first_batch_stack"),
         dispatch=dispatch_of(recorded, loop.steady, evidence.row.phases_s),
     )
     return AttachedRun(

@@ -148,11 +148,11 @@ def long_forward(recorded: Recorded, phases_s: Mapping[str, float]) -> dict[str,
     """
     if phases_s.get("forward", 0.0) <= phases_s.get("backward", math.inf):
         return {}
-    return shares(seen_functions(recorded, "forward_stack"))
+    return own_functions(recorded, "forward_stack")
 
 
-def making(recorded: Recorded, event: str) -> dict[str, OwnWork]:
-    """Return the user's own functions that batches were made in, where the training process makes them."""
+def own_functions(recorded: Recorded, event: str) -> dict[str, OwnWork]:
+    """Return the functions of the user's own that forwards, or the making of batches, were seen in."""
     found = shares(seen_functions(recorded, event))
     return {name: work for name, work in found.items() if not name.startswith(LIBRARY)}
 

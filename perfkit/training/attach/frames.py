@@ -34,6 +34,12 @@ def users_codes(frame: FrameType | None) -> tuple[CodeType, ...]:
     return tuple(one.f_code for one in _users(frame))
 
 
+def users_line(frame: FrameType | None) -> int:
+    """Return the line of the user's own code that runs, the innermost; 0 where there is none."""
+    users = _users(frame)
+    return line_of(users[-1]) if users else 0
+
+
 def seen_in(frame: FrameType, loop: Sequence[CodeType]) -> Seen:
     """Return the function that the training loop calls, or the loop's own line where it calls none.
 

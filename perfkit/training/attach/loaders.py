@@ -82,6 +82,8 @@ class Loader:
         """A backward or an update followed one of its batches."""
         self.companions: set[int] = set()
         """Loaders whose batches are a part of this one's steps."""
+        self.objects = 0
+        """DataLoaders that it was so far: where one is made anew for each epoch, as many as passes."""
         self.untold: dict[str, Any] | None = None
         """What its event will say; None once it is written."""
         self._batch_size = _batch_size(loader)
@@ -142,6 +144,7 @@ class Loaders:
         if entry is None:
             entry = self._by_place[key] = Loader(len(self._by_place), loader)
             entry.untold = {"loader": entry.number, **described}
+        entry.objects += 1
         self._by_id[id(loader)] = (weakref.ref(loader), entry)
         return entry
 

@@ -66,6 +66,9 @@ class Steps(Fetches):
         self.unexplained = False
         self._computes()
         if self._counted or self._bare:
+            if not self._bare and not self._depth:
+                # a further backward of a step: what led to it is its forward
+                recorder.claim(FORWARD)
             recorder.enter(BACKWARD)
         else:
             recorder.turn(FORWARD, BACKWARD)

@@ -79,6 +79,17 @@ class LateRecorder(Recorder):
         self._since_ns = end = self._host_ns()
         self.own_ns += end - now
 
+    def claim(self, phase: int) -> None:
+        """What the step that runs did since the last call was this phase, as what comes now shows."""
+        now = self._host_ns()
+        step = self._step
+        if step is not None and step.wait_ns >= 0 and not self._stack:
+            self._stack.append(phase)
+            self._pass(step, now)
+            self._stack.pop()
+        self._since_ns = end = self._host_ns()
+        self.own_ns += end - now
+
     def before_collective(self) -> None:
         """The loop calls one; those with nothing between them are one span."""
         if self._since_ns != self._collective_ns:

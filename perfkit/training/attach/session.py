@@ -129,6 +129,7 @@ class Session:
         if described is not None:
             recording.loader(described)
         event = {"pass": begun.number, "loader": loader.number, "iter_s": iter_s}
+        event["object"] = loader.objects
         recording.folder.event("pass", **event, pid=os.getpid())
 
     def phase(self, name: str, since_ns: int) -> None:

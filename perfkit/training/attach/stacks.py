@@ -19,11 +19,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from perfkit.training.attach.folder import ProcessFolder
-from perfkit.training.attach.frames import Seen, seen_in, users_codes
+from perfkit.training.attach.frames import Seen, seen_in, users_codes, users_line
 from perfkit.training.attach.loaders import place
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.watcher import FIRST, LATER
@@ -44,7 +44,7 @@ UNTRACKED, FORWARD = "stack", "forward_stack"
 MAKING = {FIRST: "first_batch_stack", LATER: "batch_stack"}
 """Events of batches that the loop makes for itself."""
 LIBRARY = "<library>"
-"""What is seen there where none of the user's own functions is called."""
+"""What is seen there, and in forwards, where none of the user's own code runs."""
 
 
 class Untracked:
@@ -85,9 +85,10 @@ class Untracked:
         if not self._steps.in_training:
             return
         if sampler is not None:
-            sampler.loop = users_codes(sys._getframe())
+            sampler.look_at_loop(sys._getframe())
         elif share > UNTRACKED_SHARE or long_forward or making:
-            self._sampler = StackSampler(self._steps, thread, users_codes(sys._getframe()))
+            self._sampler = StackSampler(self._steps, thread)
+            self._sampler.look_at_loop(sys._getframe())
 
     def _long_forward(self, gone_ns: int) -> bool:
         """Whether forwards have taken longer than backwards since the last look, and much of the time."""
@@ -120,12 +121,14 @@ class StackSampler:
     Args:
         steps: tells whether the time that passes is explained.
         thread: identifier of the thread to look at.
-        loop: the user's own code that runs while its loop asks for a batch, the outermost first.
     """
 
-    def __init__(self, steps: Steps, thread: int, loop: Sequence[CodeType] = ()) -> None:
+    def __init__(self, steps: Steps, thread: int) -> None:
         self.thread = thread
-        self.loop = loop
+        self.loop: Sequence[CodeType] = ()
+        """The user's own code that runs while its loop asks for a batch, the outermost first."""
+        self.asks_at = 0
+        """Its line then."""
         self._steps = steps
         self._sums: dict[tuple[str, Seen], float] = {}
         self._in_steps: Counter[tuple[str, Seen]] = Counter()
@@ -136,6 +139,10 @@ class StackSampler:
         self._usual_s = sys.getswitchinterval()
         self._sampling = threading.Thread(target=self._run, name="perfkit-stacks", daemon=True)
         self._sampling.start()
+
+    def look_at_loop(self, frame: FrameType) -> None:
+        """A batch is asked for in this frame."""
+        self.loop, self.asks_at = users_codes(frame), users_line(frame)
 
     def commit(self) -> None:
         """A batch is asked for: what was seen since the last update belonged to no step.
@@ -220,8 +227,12 @@ class StackSampler:
         """Keep what was seen at a moment that `Steps` knows now, if nothing else explains it."""
         steps = self._steps
         forward = steps.computing
+        # a line that asks for batches and computes with them calls a library's loop
+        if not seen.called and (
+            steps.making is not None or (forward and seen.line == self.asks_at)
+        ):
+            seen = seen._replace(function=LIBRARY)
         if steps.making is not None:
-            seen = seen if seen.called else seen._replace(function=LIBRARY)
             self._waiting.append((MAKING[steps.making], steps.moment, seen, seconds))
             return
         explained = forward or steps.sees_forward or not steps.without_loader

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attached_folders import Script, epochs
+from attached_folders import HEAD, Script, epochs
 
 from perfkit import documentfile as documents
 from perfkit.document import Document
@@ -15,9 +15,7 @@ from perfkit.report import console
 from perfkit.report.diagnose import spoken
 from perfkit.report.markdown import report
 from perfkit.report.runs import Run
-from perfkit.study.attached.answer import Head, document_of, runs_of
-
-HEAD = Head(command="perfkit run -- python train.py", study=".perfkit/1-run", created="2026-01-01")
+from perfkit.study.attached.answer import document_of, runs_of
 
 
 def answer(study: Path, *scripts: Script, **how: Any) -> Document:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from attached_folders import Script, epochs, loop, primary
+from attached_folders import HEAD, Script, epochs, loop, primary
 
 from perfkit.diagnosis.judge import judge
 from perfkit.study.attached.answer import Head, document_of, runs_of
@@ -52,6 +52,27 @@ def test_starting_an_epoch_is_what_it_takes_beyond_its_steps(tmp_path: Path) -> 
     assert found.start_s == pytest.approx(0.2 + 0.3 + 0.05)
     assert not found.work_s
     assert primary(script, tmp_path / "again") == "startup_bound"
+
+
+@pytest.mark.parametrize(("anew", "remedied"), [(True, True), (False, False)])
+def test_workers_of_a_loader_that_is_made_anew_do_not_stay(
+    tmp_path: Path, anew: bool, remedied: bool
+) -> None:
+    """Whatever it was told: making it once, before the loop over epochs, is what lets them."""
+    script = Script()
+    script.loader(num_workers=2, persistent_workers=True)
+    for epoch in range(4):
+        number = script.begin(iter_s=0.2, made=1 + epoch if anew else 1)
+        script.step(number, wait_s=0.301)
+        for _ in range(29):
+            script.step(number)
+        script.end(number)
+    runs = runs_of([script.recorded(tmp_path)])
+    found = document_of(runs, HEAD, elapsed_s=3.0, complete=True).diagnosis
+    assert found is not None and found.primary == "startup_bound"
+    snippets = [one.snippet for one in found.remedies if one.name == "persistent_workers"]
+    assert len(snippets) == remedied
+    assert all("made once, before the loop over epochs" in one for one in snippets)
 
 
 def test_evaluation_after_a_break_is_in_no_step(tmp_path: Path) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from attached_folders import Script, epochs
+from attached_folders import HEAD, Script, epochs
 
 from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.report import console
 from perfkit.report.markdown import report
 from perfkit.report.runs import Run
-from perfkit.study.attached.answer import Head, document_of, runs_of
+from perfkit.study.attached.answer import document_of, runs_of
 from perfkit.study.attached.settings import KIND, SETTINGS
-
-HEAD = Head(command="perfkit run -- python train.py", study=".perfkit/1-run", created="2026-01-01")
 
 
 def answer(study: Path, script: Script) -> Document:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from attached_folders import Script
+from attached_folders import HEAD, Script
 
 from perfkit.document import Document
 from perfkit.records import NAN
-from perfkit.study.attached.answer import Head, document_of, runs_of
+from perfkit.study.attached.answer import document_of, runs_of
 from perfkit.study.attached.passes import NO_LOADER
-
-HEAD = Head(command="perfkit run -- python train.py", study=".perfkit/1-run", created="2026-01-01")
 
 
 def prefetched(*, other_s: float, waited_s: float = 0.0) -> Script:

@@ -41,6 +41,24 @@ def test_what_lies_between_backward_and_update_is_untracked(script: Script) -> N
     assert script.counts() == [(0, 2, 2)]
 
 
+def test_what_leads_to_a_further_backward_is_its_forward(script: Script) -> None:
+    """A generator's turn after the discriminator's; what leads to an update alone stays in no phase."""
+    batches = script.iterate(loader(0))
+    script.fetch(batches)
+    script.train()
+    script.fetch(batches)
+    script.train()
+    time.sleep(0.02)
+    script.backward()
+    time.sleep(0.03)
+    script.update()
+    script.stop(batches)
+    first, second = script.records()
+    assert first.forward_s < 0.02 <= second.forward_s < 0.03
+    phases = (second.forward_s, second.backward_s, second.optimizer_s, second.data_wait_s)
+    assert second.step_s - sum(phases) >= 0.03
+
+
 def test_without_workers_the_loop_makes_its_batches(script: Script) -> None:
     """The first of a pass apart; with a queue it waits for them. Only what is trained with counts."""
     batches = script.iterate(loader(0))

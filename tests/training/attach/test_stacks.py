@@ -260,6 +260,22 @@ def test_what_libraries_do_for_a_batch_has_no_name_of_the_user_s(tmp_path: Path)
     assert LIBRARY in {event["function"] for event in told(looked.sampler, tmp_path)}
 
 
+@pytest.mark.parametrize("asks_there", [True, False])
+def test_a_forward_in_a_library_s_loop_has_no_name_of_the_user_s(
+    tmp_path: Path, asks_there: bool
+) -> None:
+    """`trainer.train()` is the line that asks for batches and computes; a loop of one's own has another."""
+    looked = Looked(unexplained=False, computing=True)
+    looked.sampler.loop = (augment.__code__,)
+    looked.sampler.asks_at = augment.__code__.co_firstlineno + 2 if asks_there else 1
+    wait_for(lambda: looked.samples() >= 3)
+    looked.steps.computing = False
+    looked.steps.forwards = [7]
+    looked.end()
+    functions = [event["function"] for event in told(looked.sampler, tmp_path)]
+    assert functions[-1] == (LIBRARY if asks_there else "augment")
+
+
 def test_where_calls_are_told_of_later_samples_wait(tmp_path: Path) -> None:
     """What seemed explained when it was seen turns out not to be, and the other way round."""
     looked = Looked(unexplained=False, behind=True)

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
+from types import CodeType, FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from perfkit.training.attach import stacks
+from perfkit.training.attach.frames import users_codes, users_line
 from perfkit.training.attach.stacks import LOOK_EVERY_NS, Untracked
+
+
+class Sampler:
+    """One that samples nothing; it keeps where the loop asked."""
+
+    def __init__(self, steps: Any, thread: int) -> None:
+        self.thread = thread
+        self.looked: list[tuple[CodeType, int]] = []
+
+    def look_at_loop(self, frame: FrameType) -> None:
+        self.looked.append((users_codes(frame)[-1], users_line(frame)))
+
+
+def samplers(monkeypatch: pytest.MonkeyPatch) -> list[Sampler]:
+    """Those that are begun from now on."""
+    begun: list[Sampler] = []
+
+    def begin(steps: Any, thread: int) -> Sampler:
+        begun.append(Sampler(steps, thread))
+        return begun[-1]
+
+    monkeypatch.setattr(stacks, "StackSampler", begin)
+    return begun
 
 
 @pytest.mark.parametrize(("untracked_s", "looks"), [(0.49, False), (0.51, True)])
@@ -17,10 +41,7 @@ def test_stacks_are_looked_at_where_a_tenth_is_untracked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untracked_s: float, looks: bool
 ) -> None:
     """Of five seconds; what was untracked before them does not count."""
-    begun: list[int] = []
-    monkeypatch.setattr(
-        stacks, "StackSampler", lambda steps, thread, loop: begun.append(thread) or object()
-    )
+    begun = samplers(monkeypatch)
     steps: Any = SimpleNamespace(
         untracked_ns=int(0.4e9), in_training=True, forward_ns=0, backward_ns=0, making_ns=0
     )
@@ -31,7 +52,7 @@ def test_stacks_are_looked_at_where_a_tenth_is_untracked(
     untracked.look(folder, 42, 2 * LOOK_EVERY_NS - 1)
     assert begun == []
     untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
-    assert begun == ([42] if looks else [])
+    assert [one.thread for one in begun] == ([42] if looks else [])
 
 
 @pytest.mark.parametrize(
@@ -42,10 +63,7 @@ def test_stacks_are_looked_at_where_forwards_take_longer_than_backwards(
     monkeypatch: pytest.MonkeyPatch, forward_s: float, backward_s: float, looks: bool
 ) -> None:
     """And a tenth of five seconds; what came before these does not count."""
-    begun: list[int] = []
-    monkeypatch.setattr(
-        stacks, "StackSampler", lambda steps, thread, loop: begun.append(thread) or object()
-    )
+    begun = samplers(monkeypatch)
     steps: Any = SimpleNamespace(untracked_ns=0, in_training=True, making_ns=0)
     steps.forward_ns, steps.backward_ns = int(1e9), int(3e9)
     untracked = Untracked(steps, 0)
@@ -54,7 +72,7 @@ def test_stacks_are_looked_at_where_forwards_take_longer_than_backwards(
     steps.forward_ns += int(forward_s * 1e9)
     steps.backward_ns += int(backward_s * 1e9)
     untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
-    assert begun == ([42] if looks else [])
+    assert [one.thread for one in begun] == ([42] if looks else [])
 
 
 @pytest.mark.parametrize(("made_s", "looks"), [(0.49, False), (0.51, True)])
@@ -62,10 +80,7 @@ def test_stacks_are_looked_at_where_the_loop_makes_its_batches(
     monkeypatch: pytest.MonkeyPatch, made_s: float, looks: bool
 ) -> None:
     """For a tenth of five seconds; what it made before these does not count."""
-    begun: list[int] = []
-    monkeypatch.setattr(
-        stacks, "StackSampler", lambda steps, thread, loop: begun.append(thread) or object()
-    )
+    begun = samplers(monkeypatch)
     steps: Any = SimpleNamespace(
         untracked_ns=0, in_training=True, forward_ns=0, backward_ns=0, making_ns=int(0.4e9)
     )
@@ -74,15 +89,14 @@ def test_stacks_are_looked_at_where_the_loop_makes_its_batches(
     untracked.look(folder, 42, LOOK_EVERY_NS)
     steps.making_ns += int(made_s * 1e9)
     untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
-    assert begun == ([42] if looks else [])
+    assert [one.thread for one in begun] == ([42] if looks else [])
 
 
 def test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An evaluation that asks at that moment is not the loop."""
-    begun: list[Any] = []
-    monkeypatch.setattr(stacks, "StackSampler", lambda *args: begun.append(args) or object())
+    begun = samplers(monkeypatch)
     steps: Any = SimpleNamespace(
         untracked_ns=int(9e9), in_training=False, forward_ns=0, backward_ns=0, making_ns=0
     )
@@ -92,6 +106,8 @@ def test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks(
     assert begun == []
     steps.in_training, steps.untracked_ns = True, int(18e9)
     untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
-    ((_, thread, loop),) = begun
-    own = test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks
-    assert thread == 42 and loop[-1] is own.__code__
+    (sampler,) = begun
+    own = test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks.__code__
+    code, line = sampler.looked[-1]
+    assert sampler.thread == 42 and code is own
+    assert own.co_firstlineno < line < own.co_firstlineno + 30
