@@ -101,7 +101,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     answer = pages.ROOT / "reports" / "two-core-cpu" / "document.json"
     for name in ("old.json", "new.json", "main.json"):
         shutil.copy(answer, tmp_path / name)
-    for name in ("A", "B", "20261127T232933Z-run"):
+    watched = set(re.findall(r"[0-9]{8}T[0-9]{6}Z-run", pages.text_of(pages.README)))
+    for name in ("A", "B", *sorted(watched)):
         (tmp_path / ".perfkit" / name).mkdir(parents=True)
         shutil.copy(answer, tmp_path / ".perfkit" / name / "document.json")
     (tmp_path / "benchmarks").symlink_to(pages.ROOT / "benchmarks")
