@@ -37,6 +37,7 @@ def forked() -> Iterator[Run]:
         ("endless.py", 10, 10, 10),
         ("breaks.py", 15, 15, 15),
         ("handwritten.py", 24, 24, 24),
+        ("short.py", 290, 290, 290),
     ],
 )
 def test_a_script_is_the_same_and_its_steps_are_counted(
@@ -215,10 +216,11 @@ def test_a_script_is_ended_where_that_was_asked(tmp_path: Path) -> None:
     assert one.status == {"status": "ended", "exception": None}
 
 
-def test_a_kill_loses_half_a_second_at_most(tmp_path: Path) -> None:
-    """Every step that ended earlier than that before the last one is on the disk."""
+@pytest.mark.parametrize("batches", ["by_hand", "loader"])
+def test_a_kill_loses_half_a_second_at_most(tmp_path: Path, batches: str) -> None:
+    """Every step that ended earlier than that before the last one is on the disk, noted or told at once."""
     env = environment(tmp_path, base())
-    done = run([sys.executable, "killed.py"], env, SCRIPTS)
+    done = run([sys.executable, "killed.py", batches], env, SCRIPTS)
     assert done.returncode == -signal.SIGKILL
     ended = [int(line) for line in done.stdout.split()]
     (one,) = processes(tmp_path)

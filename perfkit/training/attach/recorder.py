@@ -231,6 +231,12 @@ class LateRecorder(Recorder):
         self._device_steps.resolve()
         self._write()
 
+    def write_ahead(self, now_ns: int, ahead_ns: int) -> None:
+        """Write now what would be written within so long."""
+        if self._files.at_ns - now_ns <= ahead_ns:
+            self.flush()
+            self._files.put_off(self.steps, now_ns)
+
     def _end_span(self, phase: int, now: int) -> None:
         if phase != COLLECTIVE:
             super()._end_span(phase, now)

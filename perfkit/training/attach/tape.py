@@ -78,6 +78,8 @@ class Tape:
                         what(steps, *args)
                         while self._once and self._once[0][0] <= self._played:
                             self._once.popleft()[1]()
+                # so that a kill loses no more than without notes
+                steps.recorder.write_ahead(_now_ns(), MOST_NS)
             finally:
                 self._plays = False
                 steps.recorder.own_ns += _now_ns() - began_ns

@@ -19,6 +19,7 @@ from perfkit.training.attach.loaders import Pass
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.tape import MOST_NOTES, MOST_NS, Tape
 from perfkit.training.attach.watcher import queue_of
+from perfkit.training.probe.outfiles import WRITE_EVERY_NS
 
 PASSES = 3
 
@@ -40,6 +41,7 @@ class Told(Script):
         super().__init__(path)
         self.clock = Clock()
         self.recorder._host_ns = self.clock
+        self.recorder._files.put_off(0, self.clock())
         self.recorder._delay.close()
         self.tape = Tape(self.steps) if noted else None
         self.of = [self.iterate(loader(number)) for number in range(PASSES)]
@@ -227,6 +229,25 @@ def test_own_cost_is_what_working_up_takes(script: Told) -> None:
     before_ns = script.recorder.own_ns
     tape.play()
     assert script.recorder.own_ns - before_ns == 7_000
+
+
+def test_what_was_worked_up_is_written_at_least_so_often(script: Told) -> None:
+    """Notes of a quarter of a second, and records of another one: a kill loses half a second."""
+    tape = tape_of(script)
+
+    def kept() -> int:
+        return len(list(STEPS.read(script.path)))
+
+    script.does("batch", 0)
+    script.does("backward", 0)
+    script.does("batch", 0)
+    script.clock.now_ns += WRITE_EVERY_NS - MOST_NS - 10_000_000
+    tape.play()
+    assert kept() == 0
+    script.does("batch", 0)
+    script.clock.now_ns += 10_000_000
+    tape.play()
+    assert kept() == 2
 
 
 def test_a_queue_is_looked_at_when_a_batch_is_asked_for(tmp_path: Path) -> None:
