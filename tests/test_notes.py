@@ -65,7 +65,7 @@ def facts_told() -> set[str]:
         for target in node.targets
     }
     found = set[str]()
-    for call in calls(tree, "_tell"):
+    for call in calls(tree, "_write"):
         code = call.args[1]
         told = texts(code) or chosen.get(ast.unparse(code), set())
         assert told, f"facts.py: what is {ast.unparse(code)}?"
