@@ -7,7 +7,10 @@ record is dropped. A missing number is NaN in the file and to its reader, who sa
 Format history of the step records:
     1  first version.
     2  `ready`, `backwards`, `updates` and `run_delay_s`; phases are entered and left, and may nest.
-Of the fetch records and of the span records:
+Of the fetch records:
+    1  first version.
+    2  `tensors`.
+Of the span records:
     1  first version.
 """
 
@@ -24,6 +27,8 @@ from perfkit.errors import DamagedFile, LaterVersion
 NAN = math.nan
 UNKNOWN = -1
 """In a field that counts: it was not told."""
+LIBRARY = "<library>"
+"""What a watched script's stack samples call time in which no function of the user's own runs."""
 PHASES = (
     "h2d",
     "forward",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from perfkit.diagnosis.evidence import Dispatch, OwnWork
-from perfkit.records import StepRecord
+from perfkit.records import LIBRARY, StepRecord
 from perfkit.stats import median
 from perfkit.study.attached.passes import NO_LOADER
 from perfkit.study.attached.read import Recorded
@@ -22,8 +22,6 @@ LEAST_PEAK_S = 1e-3
 """Time outside of every phase is a peak from so many times its median on, and so much more."""
 MOST_PEAKS = 0.25
 """In more of the steps than this it is what a step takes, and no peak."""
-LIBRARY = "<library>"
-"""What the sampler calls it where no function of the user's own runs."""
 LEAST_SHARE = 0.10
 """What is in no phase of a step is looked at from this part of it on: from there on the sampler looks."""
 

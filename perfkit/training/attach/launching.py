@@ -33,10 +33,10 @@ class Launching:
         return self._written
 
     def backward(
-        self, folder: ProcessFolder | None, trained: int, args: Any, kwargs: dict[str, Any]
+        self, folder: ProcessFolder, trained: int, args: Any, kwargs: dict[str, Any]
     ) -> None:
         """A backward begins, with what it was called with, after so many steps."""
-        if self._written or trained < AT_STEP or folder is None:
+        if self._written or trained < AT_STEP:
             return
         self._written = True
         loss = loss_of(args, kwargs)

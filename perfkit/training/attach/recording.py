@@ -57,8 +57,6 @@ class Recording:
         """The one that trains."""
         self.has_trained = False
         """Whether a step of training was seen."""
-        self.look_at_ns = 0
-        """From when on a batch that is asked for is told of at once, by `perf_counter_ns`."""
         self.may_note = False
         """Whether steps have shown that they are better noted than worked up; see `attach.tape`."""
         self._stop, self._others, self._watch_forwards = stop, others, watch_forwards
@@ -71,6 +69,11 @@ class Recording:
         self._reducers = ReducerTimes()
         self._untracked: Untracked | None = None
         self._first_ns = 0
+
+    @property
+    def look_at_ns(self) -> int:
+        """From when on a batch that is asked for is told of at once, by `perf_counter_ns`."""
+        return 0 if self._untracked is None else self._untracked.look_at_ns
 
     def loader(self, described: dict[str, Any]) -> None:
         """A loader is iterated over for the first time."""
@@ -144,7 +147,6 @@ class Recording:
         explained = steps.sees_forward or not steps.without_loader
         if self._others.fetch or explained:
             untracked.look(folder, self.thread, now_ns)
-        self.look_at_ns = untracked.look_at_ns
         if trained == STEPS_TO_NOTE:
             self.may_note = self._notable() and self._step_s(now_ns) < SHORT_S
 

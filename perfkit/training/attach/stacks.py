@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from types import CodeType, FrameType
 from typing import Any
 
+from perfkit.records import LIBRARY
 from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.frames import Seen, seen_in, users_codes, users_line
 from perfkit.training.attach.loaders import place
@@ -43,8 +44,6 @@ UNTRACKED, FORWARD = "stack", "forward_stack"
 """Events, by what was going on."""
 MAKING = {FIRST: "first_batch_stack", LATER: "batch_stack"}
 """Events of batches that the loop makes for itself."""
-LIBRARY = "<library>"
-"""What is seen there, and in forwards, where none of the user's own code runs."""
 
 
 class Untracked:

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from perfkit.records import LIBRARY
 from perfkit.training.attach import stacks
 from perfkit.training.attach.folder import ProcessFolder
-from perfkit.training.attach.stacks import LIBRARY, StackSampler
+from perfkit.training.attach.stacks import StackSampler
 
 
 def augment(begun: threading.Event, over: threading.Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import CodeType, FrameType, SimpleNamespace
 from typing import Any
 
@@ -36,19 +35,19 @@ def samplers(monkeypatch: pytest.MonkeyPatch) -> list[Sampler]:
     return begun
 
 
-@pytest.mark.parametrize(("untracked_s", "looks"), [(0.49, False), (0.51, True)])
-def test_stacks_are_looked_at_where_a_tenth_is_untracked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, untracked_s: float, looks: bool
+@pytest.mark.parametrize("kind", ["untracked_ns", "making_ns"])
+@pytest.mark.parametrize(("seconds", "looks"), [(0.49, False), (0.51, True)])
+def test_stacks_are_looked_at_where_a_tenth_is_untracked_or_makes_batches(
+    monkeypatch: pytest.MonkeyPatch, kind: str, seconds: float, looks: bool
 ) -> None:
-    """Of five seconds; what was untracked before them does not count."""
+    """Of five seconds; what was before them does not count."""
     begun = samplers(monkeypatch)
-    steps: Any = SimpleNamespace(
-        untracked_ns=int(0.4e9), in_training=True, forward_ns=0, backward_ns=0, making_ns=0
-    )
+    sums = {"untracked_ns": 0, "making_ns": 0} | {kind: int(0.4e9)}
+    steps: Any = SimpleNamespace(in_training=True, forward_ns=0, backward_ns=0, **sums)
     untracked = Untracked(steps, 0)
     folder: Any = None
     untracked.look(folder, 42, LOOK_EVERY_NS)
-    steps.untracked_ns += int(untracked_s * 1e9)
+    setattr(steps, kind, getattr(steps, kind) + int(seconds * 1e9))
     untracked.look(folder, 42, 2 * LOOK_EVERY_NS - 1)
     assert begun == []
     untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
@@ -71,23 +70,6 @@ def test_stacks_are_looked_at_where_forwards_take_longer_than_backwards(
     untracked.look(folder, 42, LOOK_EVERY_NS)
     steps.forward_ns += int(forward_s * 1e9)
     steps.backward_ns += int(backward_s * 1e9)
-    untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
-    assert [one.thread for one in begun] == ([42] if looks else [])
-
-
-@pytest.mark.parametrize(("made_s", "looks"), [(0.49, False), (0.51, True)])
-def test_stacks_are_looked_at_where_the_loop_makes_its_batches(
-    monkeypatch: pytest.MonkeyPatch, made_s: float, looks: bool
-) -> None:
-    """For a tenth of five seconds; what it made before these does not count."""
-    begun = samplers(monkeypatch)
-    steps: Any = SimpleNamespace(
-        untracked_ns=0, in_training=True, forward_ns=0, backward_ns=0, making_ns=int(0.4e9)
-    )
-    untracked = Untracked(steps, 0)
-    folder: Any = None
-    untracked.look(folder, 42, LOOK_EVERY_NS)
-    steps.making_ns += int(made_s * 1e9)
     untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
     assert [one.thread for one in begun] == ([42] if looks else [])
 
