@@ -191,16 +191,17 @@ def _uncounted_s(
         before(optimizer, (), {})
         after(optimizer, (), {})
 
-    def took_s(call: Callable[[], Any]) -> float:
-        took_ns = []
-        for _ in range(_CALLS):
-            counted_ns, begin_ns = recorder.own_ns, time.perf_counter_ns()
-            call()
-            took_ns.append(time.perf_counter_ns() - begin_ns - recorder.own_ns + counted_ns)
-        return median(took_ns) * 1e-9
+    def took_ns(call: Callable[[], Any]) -> int:
+        counted_ns, begin_ns = recorder.own_ns, time.perf_counter_ns()
+        call()
+        return int(time.perf_counter_ns() - begin_ns - recorder.own_ns + counted_ns)
 
-    # an iterator's own `next` where the hooks are in looks for its pass and finds none
-    return took_s(step) - took_s(lambda: next(bare))
+    # in turns, since the processor's pace changes; an iterator's own `next` where the hooks are in looks for
+    # its pass and finds none
+    with_ns, without_ns = zip(
+        *[(took_ns(step), took_ns(lambda: next(bare))) for _ in range(_CALLS)], strict=True
+    )
+    return (median(with_ns) - median(without_ns)) * 1e-9
 
 
 def _training() -> tuple[Callable[[Any], None], Any]:

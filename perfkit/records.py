@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Generic, NamedTuple, TypeVar
 
@@ -88,7 +88,7 @@ class StepRecord(NamedTuple):
     """How far the host ran ahead of the device when it asked for the batch; 0 when the device was idle."""
     run_delay_s: float
     """Time in the step that the training thread could have run and had no core (Linux: the second field of
-    its schedstat). Steps shorter than 50 ms share one reading equally; the sum over a block is exact."""
+    its schedstat). Steps shorter than 50 ms share readings; the sum over a block is exact."""
 
     @property
     def own_step_s(self) -> float:
@@ -178,6 +178,14 @@ class RecordFormat(Generic[R]):
     def pack(self, record: R) -> bytes:
         """Return the bytes of one record."""
         return self.struct.pack(*record)
+
+    def pack_columns(self, columns: Iterable[Iterable[object]]) -> bytes:
+        """Return the bytes of many records.
+
+        Args:
+            columns: by fields, each field's value in every record; the shortest says how many there are.
+        """
+        return b"".join(map(self.struct.pack, *columns))
 
     def read(self, path: Path, *, first: int = 0, count: int | None = None) -> Iterator[R]:
         """Yield the records of a file, `count` from number `first` on, without holding them all.

@@ -28,7 +28,7 @@ class Told:
     def pass_over(self, over: Pass, *, exhausted: bool) -> None:
         self.over.append((over.number, exhausted, over.fetched))
 
-    def fetched(self, now_ns: int) -> None:
+    def fetched(self, now_ns: int, steps: int = 1) -> None:
         pass
 
 

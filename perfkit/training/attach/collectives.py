@@ -126,7 +126,7 @@ class ReducerTimes:
             self._launching |= _launching
         if not _models or steps == self._read_at:
             return
-        if steps <= READ_FIRST or steps % READ_EVERY == 0:
+        if steps <= READ_FIRST or steps // READ_EVERY > self._read_at // READ_EVERY:
             self._read_at = steps
             for number, model in enumerate(_models):
                 self._write(folder, number, model())

@@ -23,7 +23,9 @@ DENORMAL_SHARE = 1e-3
 """Of the weights looked at; a CPU takes some 100 cycles for each product with one (Intel, Optimization
 Reference Manual, "Floating-point modes")."""
 MEMORY_STEPS = 96
-"""Steps over which memory has to grow, after as many that may fill caches: 7 looks."""
+"""Steps over which memory has to grow, after as many that may fill caches."""
+MEMORY_LOOKS = 7
+"""Looks in which it has to: as many as 96 steps have that are told of one by one."""
 MEMORY_PER_STEP_BYTES = 32 * 1024
 MEMORY_CORRELATION = 0.98
 """Of memory with the step's number, below which it does not grow by the step."""
@@ -70,7 +72,7 @@ class Facts:
 
     def due(self, step: int) -> bool:
         """Whether `look` has something to look at after so many steps."""
-        return step % LOOK_EVERY == 0 and step != self._looked_at
+        return step // LOOK_EVERY > self._looked_at // LOOK_EVERY
 
     def look(self, folder: ProcessFolder, step: int) -> None:
         """Look at what shows itself in time."""
@@ -122,7 +124,7 @@ class Facts:
             return
         self._memory.append((step, used))
         first = self._memory[0][0]
-        if step - first < MEMORY_STEPS:
+        if step - first < MEMORY_STEPS or len(self._memory) < MEMORY_LOOKS:
             return
         slope, correlation = _line(self._memory)
         if slope >= MEMORY_PER_STEP_BYTES and correlation >= MEMORY_CORRELATION:

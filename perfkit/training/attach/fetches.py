@@ -25,6 +25,11 @@ MOST_GAPS = 64
 """Forwards, and gaps before updates, that are kept: those of one step at least."""
 
 
+def is_made(asking: Pass, depth: int, ready: int) -> bool:
+    """Whether the loop makes a batch of this pass itself: without workers nothing is ready, and no queue."""
+    return asking.loader.trains and depth == UNKNOWN and ready <= 0
+
+
 def _at_once(do: Callable[[], None]) -> None:
     do()
 
@@ -125,8 +130,7 @@ class Fetches:
         self._beside += 1
         if self._joined:
             self._joined.clear()
-        # without workers there is no queue, and nothing is ready
-        if asking.loader.trains and depth == UNKNOWN and ready <= 0:
+        if is_made(asking, depth, ready):
             self.making = LATER if asking.fetched else FIRST
         recorder.before_next(depth, ready)
         self._watcher.fetched(now)

@@ -66,7 +66,9 @@ class Handle:
         """Tell what became of it by a method of `Steps`."""
         session = self.session
         if not session.off and _get_ident() == session.thread:
-            session.happened(what, self.of)
+            session.calls.happened(what, self.of)
+            if what is Steps.ended:
+                session.catch_up()
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
@@ -183,12 +185,12 @@ def _backward_hook(run: Any) -> Any:
             return run(*args, **kwargs)
         session.depth = 1
         try:
-            session.backward_begins(args, kwargs)
+            session.calls.backward_begins(args, kwargs)
             return run(*args, **kwargs)
         finally:
             session.depth = 0
             if _get_ident() == session.thread:
-                session.backward_ends()
+                session.calls.backward_ends()
 
     skip_in_dynamo(backward)
     return backward
@@ -199,7 +201,7 @@ def _before_update(optimizer: Any, args: Any, kwargs: Any) -> None:
         return
     session = _session
     if not session.off and (_get_ident() == session.thread or session.may_move()):
-        session.update_begins(optimizer)
+        session.calls.update_begins(optimizer)
 
 
 def _after_update(optimizer: Any, args: Any, kwargs: Any) -> None:
@@ -207,7 +209,7 @@ def _after_update(optimizer: Any, args: Any, kwargs: Any) -> None:
         return
     session = _session
     if not session.off and _get_ident() == session.thread:
-        session.update_ends(optimizer)
+        session.calls.update_ends(optimizer)
 
 
 def _save_hook(save: Any) -> Any:

@@ -6,10 +6,11 @@ batch, and steps without a loader if it is not; see `attach.first`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from perfkit.records import BACKWARD, FORWARD, OPTIMIZER
-from perfkit.training.attach.fetches import Fetches
+from perfkit.training.attach.fetches import Fetches, is_made
 from perfkit.training.attach.first import FirstBatch
 from perfkit.training.attach.loaders import Pass
 from perfkit.training.attach.recorder import LateRecorder
@@ -34,6 +35,57 @@ class Steps(Fetches):
     def asks(self, asking: Pass, depth: int, ready: int, gradients: bool) -> None:
         self._outer, self._depth, self._updating = None, 0, False
         super().asks(asking, depth, ready, gradients)
+
+    def is_plain(self, asking: Pass) -> bool:
+        """Whether a batch that this pass asks for may begin a step that `plain_steps` tells."""
+        return (
+            asking is self._open
+            and self._counted
+            and self._loader_trains
+            and asking.loader.trains
+            and bool(asking.backwards)
+            and not (self._depth or self._joined)
+            and self._more is None
+            and self._held is None
+            and self.recorder.is_plain
+        )
+
+    def plain_steps(
+        self, asks: Sequence[tuple[Pass, int, int, bool]], optimizer: Any, at_ns: Sequence[int]
+    ) -> None:
+        """Tell of whole steps at once: `asks`, `got`, one backward and one update each; see `is_plain`.
+
+        Args:
+            asks: what `asks` is called with, by steps; the same pass each time.
+            optimizer: made the updates.
+            at_ns: when the calls were made, six for each step.
+        """
+        count, recorder, asking = len(asks), self.recorder, asks[0][0]
+        asked, got, begun, ended, updating, updated = (sum(at_ns[n::6]) for n in range(6))
+        self.moment += 1
+        self.untracked_ns += at_ns[0] - (self._last_ns or at_ns[0])
+        recorder.block = asking.number
+        samples = [asking.loader.samples_of(asking.fetched + n) for n in range(count)]
+        recorder.plain_steps([ask[1:3] for ask in asks], samples, at_ns)
+        self._watcher.fetched(at_ns[0], count)
+        self._last_ns = at_ns[-1]
+        # between backward and update, and from one step to the next
+        self.untracked_ns += updating - ended + (asked - at_ns[0]) - (updated - self._last_ns)
+        if is_made(*asks[0][:3]):
+            self.making_ns += got - asked
+        self.forward_ns += begun - got
+        self.backward_ns += ended - begun
+        self.forwards.extend(range(self.moment, self.moment + 3 * count, 3))
+        self.gaps.extend(range(self.moment + 1, self.moment + 1 + 3 * count, 3))
+        self.moment += 3 * count - 1
+        self.trained += count
+        self._beside += count
+        self._gradients |= any(ask[3] for ask in asks)
+        asking.gradients = asks[-1][3]
+        asking.fetched += count
+        asking.backwards += count
+        asking.updates += count
+        self._watcher.updated(optimizer)
 
     def forward_begins(self) -> bool:
         """The outermost module is called; whether that is a forward of a step without a loader."""

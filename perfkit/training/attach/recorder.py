@@ -8,12 +8,17 @@ ended can be opened again. None of the three is seen by the device: its fields o
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from perfkit.records import COLLECTIVE, STEP_PHASES, UNKNOWN, SpanRecord
+from perfkit.records import (
+    COLLECTIVE,
+    STEP_PHASES,
+    UNKNOWN,
+    SpanRecord,
+)
 from perfkit.training.probe.clocks import Device
-from perfkit.training.probe.recorder import Recorder
+from perfkit.training.probe.recorder import MOST, Recorder
 from perfkit.training.probe.rundelay import RunDelay, SharedDelay
 from perfkit.training.probe.steps import DeviceSteps, Step
 
@@ -40,7 +45,8 @@ class LateRecorder(Recorder):
         """Go by another clock, which shows when what is told of now was."""
         usual, self._host_ns = self._host_ns, clock
         try:
-            yield
+            with self._delay.once():
+                yield
         finally:
             self._host_ns = usual
 
@@ -65,6 +71,37 @@ class LateRecorder(Recorder):
         self.after_next(samples)
         if self._step is not None and self._step.wait_ns >= 0:
             self._stack.append(phase)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is going on but a step that has its batch, on the host's clock."""
+        step = self._step
+        running = step is not None and step.wait_ns >= 0 and not (self._stack or self._aside)
+        return running and self._device_steps.device is None
+
+    def plain_steps(
+        self, queue: Sequence[tuple[int, int]], samples: Sequence[int], at_ns: Sequence[int]
+    ) -> None:
+        """End the step that runs; steps of one batch, one backward and one update follow, the last one runs.
+
+        Args:
+            queue: depth and readiness (`before_next`), by steps.
+            samples: by steps.
+            at_ns: six moments for each step; see `Step.fill_plain`.
+        """
+        self._end_step(at_ns[0])
+        queue = [(min(depth, MOST), ready) for depth, ready in queue]
+        whole = len(queue) - 1
+        share_s = self._delay.read(at_ns[-6], others=whole)
+        self._device_steps.resolve()
+        self._device_steps.keep_plain(
+            self.steps, self.block, queue[:-1], samples[:-1], at_ns[:-5], share_s
+        )
+        self.steps += whole
+        self._ended = None
+        self._step = step = Step(self.steps, self.block, *queue[-1], at_ns[-6])
+        step.fill_plain(samples[-1], at_ns[-6:])
+        self._since_ns = at_ns[-1]
 
     def turn(self, left: int, entered: int) -> None:
         """A phase of the step ends, and another one begins with that."""
@@ -230,12 +267,7 @@ class LateRecorder(Recorder):
         self._share_delay()
         self._device_steps.resolve()
         self._write()
-
-    def write_ahead(self, now_ns: int, ahead_ns: int) -> None:
-        """Write now what would be written within so long."""
-        if self._files.at_ns - now_ns <= ahead_ns:
-            self.flush()
-            self._files.put_off(self.steps, now_ns)
+        self._files.put_off(self.steps, self._host_ns())
 
     def _end_span(self, phase: int, now: int) -> None:
         if phase != COLLECTIVE:

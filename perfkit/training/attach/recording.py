@@ -130,23 +130,23 @@ class Recording:
             companion=None if over.companion is None else over.companion.number,
         )
 
-    def fetched(self, now_ns: int) -> None:
+    def fetched(self, now_ns: int, steps: int = 1) -> None:
         untracked = self._untracked
         if untracked is None:
             return
-        steps, folder, recorder = self.steps, self.folder, self.recorder
-        trained = steps.trained
+        known, folder, recorder = self.steps, self.folder, self.recorder
+        trained = known.trained
         if trained == STEPS_TO_MARK:
             recorder.phase_every = marking_period(self._step_s(now_ns), recorder.cost_s())
         self._reducers.look(folder, trained)
         if self._facts.due(trained):
             self._facts.look(folder, trained)
         self._others.write(folder)
-        if steps.bare_steps == forwards.AFTER_STEPS:
+        if known.bare_steps == forwards.AFTER_STEPS:
             self._watch_forwards()
-        explained = steps.sees_forward or not steps.without_loader
+        explained = known.sees_forward or not known.without_loader
         if self._others.fetch or explained:
-            untracked.look(folder, self.thread, now_ns)
+            untracked.look(folder, self.thread, now_ns, steps)
         if trained == STEPS_TO_NOTE:
             self.may_note = self._notable() and self._step_s(now_ns) < SHORT_S
 

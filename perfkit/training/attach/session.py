@@ -8,7 +8,6 @@ import itertools
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,9 @@ from perfkit.training.attach.recording import Recording
 from perfkit.training.attach.stop import Stop
 from perfkit.training.attach.tape import Tape
 from perfkit.training.attach.threads import OtherThreads
-from perfkit.training.attach.watcher import queue_of
+from perfkit.training.attach.watcher import Calls, queue_of
 from perfkit.training.probe import worker
 from perfkit.training.probe.loader import depth_reader, ready_reader
-
-_asks, _ended = Steps.asks, Steps.ended
-_backward_begins, _backward_ends = Steps.backward_begins, Steps.backward_ends
-_update_begins, _update_ends = Steps.update_begins, Steps.update_ends
 
 
 class Session:
@@ -56,25 +51,29 @@ class Session:
         """Returns the number of a pass that begins."""
         self.over = False
         """The recording has come to its end."""
+        self.calls: Calls = self
+        """Gets what the hooks see on the thread that trains: this, or a tape that notes it."""
         self._before = uncaught()
         self._started_ns, self._pid = started_ns, os.getpid()
         self._recording: Recording | None = None
         self._loaders = Loaders()
         self._others = OtherThreads()
         self._tape: Tape | None = None
-        self._notes = False  # calls go to the tape
         self._alone = True  # no second thread did anything
 
     @property
     def steps(self) -> Steps | None:
         """What is known of the steps, all of it worked up; None before the first loader or backward."""
-        recording, tape = self._recording, self._tape
-        if tape is not None and not self.off:
+        self.catch_up()
+        return None if self._recording is None else self._recording.steps
+
+    def catch_up(self) -> None:
+        """Work up what was noted."""
+        if self._tape is not None and not self.off:
             try:
-                tape.play()
+                self._tape.play()
             except Exception as error:
                 self.fail(error)
-        return None if recording is None else recording.steps
 
     @property
     def trained(self) -> int:
@@ -150,7 +149,7 @@ class Session:
         """
         try:
             if self.thread not in (0, threading.get_ident()):
-                self._alone = self._notes = False
+                self._alone, self.calls = False, self
             recording = self.begin()
             with self._others.moving:
                 if self.thread != threading.get_ident():
@@ -169,67 +168,57 @@ class Session:
     def asks(self, asking: Pass) -> None:
         """A pass asks for a batch."""
         tape, recording = self._tape, self._recording
-        if self._notes and tape is not None and recording is not None:
-            now_ns = time.perf_counter_ns()
-            # what looks at the loop that asks has to be called by it
-            if now_ns < recording.look_at_ns:
-                if tape.is_due(now_ns):
-                    tape.play()
-                tape.note(_asks, asking, *queue_of(asking))
+        # what looks at the loop that asks has to be called by it
+        if tape is not None and recording is not None and self.calls is tape:  # noqa: SIM102
+            if tape.asks(asking, recording.look_at_ns):
                 return
         steps = self.steps
         if steps is None or recording is None:
             return
         steps.asks(asking, *queue_of(asking))
         if recording.may_note and self._alone:
-            self._tape, self._notes = tape or Tape(steps), True
+            self._tape = self.calls = tape or Tape(steps)
 
     def happened(self, what: Callable[..., None], *args: Any) -> None:
         """Something has happened: a method of `Steps`."""
+        if self.off:
+            return
         try:
-            tape = self._tape
-            if self._notes and tape is not None:
-                tape.note(what, *args)
-                if what is _ended:
-                    tape.play()
-            elif (steps := self.steps) is not None:
+            steps = self.steps
+            if steps is not None:
                 what(steps, *args)
         except Exception as error:
             self.fail(error)
 
     def backward_begins(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A backward begins, with what it was called with."""
-        if not self._notes:
-            try:
-                (self._recording or self.begin()).backward(args, kwargs)
-            except Exception as error:
-                self.fail(error)
-                return
-        self.happened(_backward_begins)
+        try:
+            (self._recording or self.begin()).backward(args, kwargs)
+        except Exception as error:
+            self.fail(error)
+        self.happened(Steps.backward_begins)
 
     def backward_ends(self) -> None:
-        if not self.off:
-            self.happened(_backward_ends)
+        """It has returned, or raised."""
+        self.happened(Steps.backward_ends)
 
     def update_begins(self, optimizer: Any) -> None:
         """`optimizer.step` begins."""
-        if not self._notes:
-            try:
-                (self._recording or self.begin()).update()
-            except Exception as error:
-                self.fail(error)
-                return
-        self.happened(_update_begins, optimizer)
+        try:
+            (self._recording or self.begin()).update()
+        except Exception as error:
+            self.fail(error)
+        self.happened(Steps.update_begins, optimizer)
 
     def update_ends(self, optimizer: Any) -> None:
-        if not self.off:
-            self.happened(_update_ends, optimizer)
+        """It has returned."""
+        self.happened(Steps.update_ends, optimizer)
 
     def fail(self, error: BaseException) -> None:
         """Something of ours went wrong: the script goes on without us."""
         if self.off:
             return
-        self.off, self._notes = True, False
+        self.off, self.calls = True, self
         text = f"{type(error).__name__}: {error}".split("\n")[0]
         with contextlib.suppress(Exception):
             sys.stderr.write(f"perfkit: process {os.getpid()} is no longer recorded: {text}\n")
@@ -243,7 +232,7 @@ class Session:
     def end(self) -> None:
         """The process ends: write what there is, or take away what was made for nothing."""
         steps, recording, over = self.steps, self._recording, self.over
-        self.over, self._notes = True, False
+        self.over, self.calls = True, self
         if steps is None or recording is None or over or os.getpid() != self._pid:
             return
         failed, self.off = self.off, True

@@ -30,6 +30,7 @@ from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.watcher import FIRST, LATER
 
 EVERY_S = 0.05
+_real_path = functools.cache(os.path.realpath)
 _WAITING = {os.path.realpath(str(module.__file__)) for module in (queue, threading)}
 LOOK_EVERY_NS = 5_000_000_000
 """Time over which untracked time is summed."""
@@ -62,15 +63,16 @@ class Untracked:
         self._before_ns = 0
         self._before_forward_ns = self._before_backward_ns = self._before_making_ns = 0
 
-    def look(self, folder: ProcessFolder, thread: int, now_ns: int) -> None:
+    def look(self, folder: ProcessFolder, thread: int, now_ns: int, steps: int = 1) -> None:
         """A batch is asked for.
 
         Args:
             thread: the one that trains.
+            steps: that were told of since the last look.
         """
         sampler = self._sampler
         if sampler is not None:
-            sampler.commit()
+            sampler.commit(steps)
             sampler.thread = thread
         if now_ns < self.look_at_ns:
             return
@@ -143,25 +145,25 @@ class StackSampler:
         """A batch is asked for in this frame."""
         self.loop, self.asks_at = users_codes(frame), users_line(frame)
 
-    def commit(self) -> None:
+    def commit(self, steps: int = 1) -> None:
         """A batch is asked for: what was seen since the last update belonged to no step.
 
         What was seen before an update was in no phase of its step, and in a step without a loader all was.
         """
-        self._of_steps += 1
+        self._of_steps += steps
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        steps = self._steps
-        last = steps.moment - 1
+        known = self._steps
+        last = known.moment - 1
         counted = set()
         for event, seen_at, seen, seconds in waiting:
             if event == FORWARD:
-                counts = seen_at in steps.forwards
+                counts = seen_at in known.forwards
             elif event in MAKING.values():
                 counts = True
             else:
-                counts = seen_at == last or seen_at in steps.gaps or steps.without_loader
+                counts = seen_at == last or seen_at in known.gaps or known.without_loader
             if counts:
                 self._sums[event, seen] = self._sums.get((event, seen), 0.0) + seconds
                 counted.add((event, seen))
@@ -242,4 +244,4 @@ class StackSampler:
 
 def _waits(frame: Any) -> bool:
     """Whether a stack ends in the library's code for waiting for another thread."""
-    return os.path.realpath(frame.f_code.co_filename) in _WAITING
+    return _real_path(frame.f_code.co_filename) in _WAITING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 from torch import is_grad_enabled
@@ -26,8 +27,31 @@ class Watcher(Protocol):
     def pass_over(self, over: Pass, *, exhausted: bool) -> None:
         """A pass will fetch no more."""
 
-    def fetched(self, now_ns: int) -> None:
-        """A batch is asked for, or a step without a loader begins to compute."""
+    def fetched(self, now_ns: int, steps: int = 1) -> None:
+        """A batch is asked for, or a step without a loader begins to compute.
+
+        Args:
+            steps: told of at once; `now_ns` is when the first one began.
+        """
+
+
+class Calls(Protocol):
+    """Gets what the hooks see on the thread that trains."""
+
+    def happened(self, what: Callable[..., None], *args: Any) -> None:
+        """Something has happened: a method of `Steps`."""
+
+    def backward_begins(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A backward begins, with what it was called with."""
+
+    def backward_ends(self) -> None:
+        """It has returned, or raised."""
+
+    def update_begins(self, optimizer: Any) -> None:
+        """`optimizer.step` begins."""
+
+    def update_ends(self, optimizer: Any) -> None:
+        """It has returned."""
 
 
 def queue_of(asking: Pass) -> tuple[int, int, bool]:

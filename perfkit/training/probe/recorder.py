@@ -36,7 +36,8 @@ from perfkit.training.probe.outfiles import OutFiles
 from perfkit.training.probe.rundelay import RunDelay, SharedDelay
 from perfkit.training.probe.steps import DeviceSteps, Step
 
-_MOST = 2**15 - 1  # the record's counts have 16 bits
+MOST = 2**15 - 1
+"""Of what a record counts: it has 16 bits for that."""
 
 
 class Recorder:
@@ -125,8 +126,8 @@ class Recorder:
         first_ns, first = self._end_step(now)
         if self._stack:
             self._leave_all(now)
-        if queue_depth > _MOST:
-            queue_depth = _MOST
+        if queue_depth > MOST:
+            queue_depth = MOST
         self._step = step = Step(self.steps, self.block, queue_depth, ready, now)
         if first is not None:
             step.first, step.first_ns = first, first_ns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -40,6 +41,11 @@ class RecordFile(Generic[R]):
         """Append a record, in memory for now."""
         if not self._stopped:
             self._buffer += self._kind.pack(record)
+
+    def add_columns(self, columns: Iterable[Iterable[object]]) -> None:
+        """Append many records; see `RecordFormat.pack_columns`."""
+        if not self._stopped:
+            self._buffer += self._kind.pack_columns(columns)
 
     def write(self) -> None:
         """Put everything into the file."""

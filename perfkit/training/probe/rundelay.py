@@ -7,11 +7,13 @@ that the thread stood in a run queue. It sees neither memory bandwidth nor time 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from perfkit.records import UNKNOWN
+from perfkit.records import NAN, UNKNOWN
 
 if TYPE_CHECKING:
     from perfkit.training.probe.steps import Step
@@ -77,25 +79,45 @@ class SharedDelay:
         """Those that have ended since the last reading; they must not be written before the next one."""
         self._source = source
         self._before_ns = UNKNOWN
+        self._once = self._has_read = False
 
-    def read(self, now_ns: int, running: Step | None = None) -> None:
+    def read(self, now_ns: int, running: Step | None = None, others: int = 0) -> float:
         """Take a reading, and give its share to every step it covers.
 
         Args:
             running: a step that has not ended and takes a share too.
+            others: further steps that it covers.
+
+        Returns:
+            The share in seconds; NaN where it is not known.
         """
-        delay_ns, before_ns = self._source.read_ns(), self._before_ns
-        self._before_ns = delay_ns
+        before_ns = self._before_ns
+        if not self._has_read:
+            self._before_ns = self._source.read_ns()
+        self._has_read = self._once
+        delay_ns = self._before_ns
         self.due_ns = now_ns + READ_EVERY_NS
         steps = self.steps
         if running is not None:
             steps.append(running)
-        if steps:
-            if delay_ns >= 0 and before_ns >= 0:
-                share_s = (delay_ns - before_ns) * 1e-9 / len(steps)
-                for step in steps:
-                    step.waited_for_core(share_s)
+        count = len(steps) + others
+        if not count or delay_ns < 0 or before_ns < 0:
             steps.clear()
+            return NAN
+        share_s = (delay_ns - before_ns) * 1e-9 / count
+        for step in steps:
+            step.waited_for_core(share_s)
+        steps.clear()
+        return share_s
+
+    @contextlib.contextmanager
+    def once(self) -> Iterator[None]:
+        """Take one reading at most: steps that have ended are told of together."""
+        self._once = True
+        try:
+            yield
+        finally:
+            self._once = self._has_read = False
 
     def pause(self, now_ns: int) -> None:
         """Take the last reading of a stretch; what the thread waits until the next one is no step's."""

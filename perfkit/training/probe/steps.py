@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import count, repeat
 from typing import Any
 
-from perfkit.records import NAN, STEP_PHASES, StepRecord
+from perfkit.records import BACKWARD, FORWARD, NAN, OPTIMIZER, STEP_PHASES, StepRecord
 from perfkit.training.probe.clocks import Device, Timeline
 from perfkit.training.probe.recordfile import RecordFile
 
@@ -65,6 +67,20 @@ class Step:
         self.start_ns = start_ns
         self.spent_ns: list[int | None] = [None] * STEP_PHASES
 
+    def fill_plain(self, samples: int, at_ns: Sequence[int]) -> None:
+        """Set what one batch, one backward and one update make, none of them marked.
+
+        Args:
+            at_ns: begin and end of the wait, of the backward and of the update.
+        """
+        asked_ns, got_ns, begun_ns, ended_ns, updating_ns, updated_ns = at_ns
+        self.wait_ns = got_ns - asked_ns
+        self.samples = samples
+        self.spent_ns[FORWARD] = begun_ns - got_ns
+        self.spent_ns[BACKWARD] = ended_ns - begun_ns
+        self.spent_ns[OPTIMIZER] = updated_ns - updating_ns
+        self.backwards = self.updates = 1
+
     def waited_for_core(self, share_s: float) -> None:
         """Add a share of the run delay; NaN is none."""
         known_s = self.run_delay_s
@@ -76,6 +92,10 @@ class Step:
     def marked(self) -> bool:
         """Whether all its marks could be put."""
         return self.first is not None and self.ready_mark is not None and self.last is not None
+
+
+def _seconds(begins_ns: Sequence[int], ends_ns: Sequence[int]) -> list[float]:
+    return [(end - begin) * 1e-9 for begin, end in zip(begins_ns, ends_ns, strict=True)]
 
 
 class DeviceSteps:
@@ -153,6 +173,48 @@ class DeviceSteps:
         self.resolve()
         while self.pending:
             self._keep(self.pending.popleft())
+
+    def keep_plain(
+        self,
+        first: int,
+        block: int,
+        queue: Sequence[tuple[int, int]],
+        samples: Sequence[int],
+        at_ns: Sequence[int],
+        run_delay_s: float,
+    ) -> None:
+        """Write whole steps without marks, each of one batch, one backward and one update.
+
+        Args:
+            first: index of the first one.
+            queue: depth and readiness, by steps.
+            samples: by steps.
+            at_ns: six moments for each step (`Step.fill_plain`), then the last one's end.
+            run_delay_s: of each.
+        """
+        asked, got, begun, ended, updating, updated = (at_ns[n:-1:6] for n in range(6))
+        depths, readies = zip(*queue, strict=True) if queue else ((), ())
+        wait_s = _seconds(asked, got)
+        columns: dict[str, Iterable[object]] = {
+            "index": count(first),
+            "block": repeat(block),
+            "samples": samples,
+            "queue_depth": depths,
+            "ready": readies,
+            "backwards": repeat(1),
+            "updates": repeat(1),
+            "start_ns": asked,
+            "step_s": _seconds(asked, at_ns[6::6]),
+            "data_wait_s": wait_s,
+            "forward_s": _seconds(got, begun),
+            "backward_s": _seconds(begun, ended),
+            "optimizer_s": _seconds(updating, updated),
+            "exposed_wait_s": wait_s,
+            "lead_s": repeat(0.0),
+            "run_delay_s": repeat(run_delay_s),
+        }
+        unknown = repeat(NAN)
+        self._file.add_columns(columns.get(name, unknown) for name in StepRecord._fields)
 
     def _keep_measured(self, step: Step, device: Device, timeline: Timeline) -> None:
         """Write a step whose last mark is reached, and so all its marks."""

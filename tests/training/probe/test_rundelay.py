@@ -102,6 +102,25 @@ def test_the_shares_add_up_to_the_kernel_s_count(path: Path) -> None:
     assert sum(delays_ns) == pytest.approx(told)
 
 
+def test_steps_that_are_told_of_together_have_one_reading(path: Path) -> None:
+    """However often they are told of: it adds up, and the next time there is another one."""
+    kernel = Kernel([0, 900, 900 + 70])
+    loop = Loop(path, kernel)
+    recorder = loop.recorder
+    loop.steps(1)
+    for steps in (4, 3):
+        with recorder.clock_of(lambda: loop.now_ns):
+            for _ in range(2):
+                first_ns, loop.now_ns = loop.now_ns, loop.now_ns + steps * SHORT_NS
+                at_ns = [first_ns + n * SHORT_NS // 6 for n in range(6 * steps)]
+                recorder.plain_steps([(1, 1)] * steps, [2] * steps, at_ns)
+            recorder.flush()
+    assert kernel.readings == 3
+    delays_ns = loop.delays_ns()
+    # the first reading came when the first step began; a step that runs has no share yet
+    assert delays_ns == pytest.approx([900 / 4] * 4 + [0] * 4 + [70 / 3] * 3 + [0] * 3)
+
+
 def test_a_block_begins_and_ends_with_a_reading(path: Path) -> None:
     """What the thread waited in one block, or between two, is not told of another."""
     loop = Loop(path, Kernel([0, 30, 10_000, 10_400]))
