@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 from perfkit.document import Row
+from perfkit.members import MEMBERS, NAMED_BY_USER
 from perfkit.metrics import METRICS, Metric
 from perfkit.notes import NOTES
 from perfkit.report.escaping import table
@@ -24,6 +25,11 @@ _INTRODUCTION = """\
 What a row of a document holds. The console, Markdown, plots, `perfkit report -o rows.csv` and
 `perfkit.read("latest").frame()` take their titles and columns from this list (`perfkit/metrics.py`).
 Stored values are in SI base units."""
+_OF_MEMBERS = """\
+## Names in the columns of several
+
+Where a column above has `NAME` in it there is one for each of these. In the document they are the
+members of a mapping; what is not in this list is {named_by_user}."""
 _OF_NOTES = """\
 ## Codes of notes and warnings
 
@@ -40,12 +46,24 @@ def page() -> str:
             for one in METRICS.values()
         ],
     )
+    members = table(
+        ["Mapping", "Name", "Counted in", "What it is"],
+        [False] * 4,
+        [
+            [f"`{mapping}`", f"`{name}`", _COUNTED[one.kind], f"{one.description}."]
+            for mapping, known in MEMBERS.items()
+            for name, one in known.items()
+        ],
+    )
     notes = table(
         ["Code", "What it means"],
         [False] * 2,
         [[f"`{code}`", meaning] for code, meaning in NOTES.items()],
     )
-    return "\n\n".join([_INTRODUCTION, metrics, _OF_NOTES, notes]) + "\n"
+    of_members = _OF_MEMBERS.format(
+        named_by_user="; ".join(f"{what} (`{name}`)" for name, what in NAMED_BY_USER.items())
+    )
+    return "\n\n".join([_INTRODUCTION, metrics, of_members, members, _OF_NOTES, notes]) + "\n"
 
 
 def _columns(metric: Metric) -> str:

@@ -9,6 +9,7 @@ import pytest
 from bench_command import ENVIRONMENT, Command
 from fake_engine import FakeEngine
 from own_settings import BUILT_IN
+from unlisted import unlisted
 
 from perfkit import documentfile as documents
 from perfkit.config import RunConfig
@@ -34,6 +35,7 @@ def test_two_rows(command: Command) -> None:
     assert ran.code == EXIT_OK
     assert documents.read(Path("out.json")) == ran.document
     document = ran.document
+    assert unlisted(document) == set()
     assert (document.kind, document.complete) == ("bench", True)
     assert (
         document.command == "perfkit bench --arch convnext --amp --num-samples 2048 --json out.json"

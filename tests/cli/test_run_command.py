@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from unlisted import unlisted
 
 from perfkit import documentfile as documents
 from perfkit.cli.main import main
@@ -207,6 +208,7 @@ def test_a_script_s_training_is_diagnosed(tmp_path: Path) -> None:
     document = documents.read(tmp_path / "out.json")
     (row,) = document.rows
     assert (document.kind, row.key, document.method["steps"]) == ("run", "run", 80)
+    assert unlisted(document) == set()
     assert document.method["loaders"][0]["where"] == "train.py:16"
     assert row.exposed_wait_s is not None and row.exposed_wait_s >= 0.004
     assert document.diagnosis is not None
