@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from perfkit.cli.runs import find as read
+    from perfkit.cli.stored import find as read
     from perfkit.training.attach.api import phase, watch
 
 __version__ = "0.1.0"
@@ -18,7 +18,7 @@ __all__ = ["__version__", "phase", "read", "watch"]
 
 _FOUND_IN = {
     "phase": ("perfkit.training.attach.api", "phase"),
-    "read": ("perfkit.cli.runs", "find"),
+    "read": ("perfkit.cli.stored", "find"),
     "watch": ("perfkit.training.attach.api", "watch"),
 }
 """Imported when they are asked for: reading a run loads no torch, and watching one no report."""

@@ -10,13 +10,13 @@ from matplotlib.text import Text
 from perfkit.document import Document
 from perfkit.report import plots
 from perfkit.report.plots._page import Drawing
-from perfkit.report.runs import Pictures, Run
+from perfkit.report.stored import Pictures, StoredAnswer
 from perfkit.runfolder import StudyFolder
 
 
 def pictures(shown: Document, study: StudyFolder | None = None) -> Pictures:
     """Draw all plots of a Document."""
-    return plots.draw(Run(name="run", document=shown, study=study), "report-")
+    return plots.draw(StoredAnswer(name="run", document=shown, study=study), "report-")
 
 
 def figure(drawing: Any) -> Figure:

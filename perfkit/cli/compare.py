@@ -37,14 +37,14 @@ def compare(
     Where both have the same reference, speed-ups over it are compared, which cancels what befell the machine
     between the runs. Exit codes: 0; 1 a gate tripped or a row fails now; 4 inconclusive, without a gate.
     """
-    from perfkit.cli import runs
+    from perfkit.cli import stored
     from perfkit.cli.output import check_json_target, write_answer
     from perfkit.study import compare as study
     from perfkit.study import gate
 
     gates = gate.parse(fail_on)
     check_json_target(json)
-    before, after = runs.find(old), runs.find(new or "latest")
+    before, after = stored.find(old), stored.find(new or "latest")
     found = study.compare(
         before.document,
         after.document,

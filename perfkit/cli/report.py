@@ -14,7 +14,7 @@ from perfkit.errors import EXIT_OK, PerfkitError, UsageError
 
 if TYPE_CHECKING:
     from perfkit.report.formats import Format
-    from perfkit.report.runs import Run
+    from perfkit.report.stored import StoredAnswer
 
 
 def report(
@@ -48,13 +48,13 @@ def report(
 
     Without -o it goes to stdout, without plots. `perfkit report latest -o report.md` is the usual one.
     """
-    from perfkit.cli import runs
+    from perfkit.cli import stored
 
     target = None if output in (None, "-") else Path(str(output))
     chosen = _format(format, target)
     if target is not None:
         _check(target, chosen)
-    found = [runs.find(name) for name in run or ["latest"]]
+    found = [stored.find(name) for name in run or ["latest"]]
     if target is None:
         _print(chosen.render(found))
     elif chosen.appends:
@@ -105,14 +105,14 @@ def _check(target: Path, chosen: Format) -> None:
         )
 
 
-def _write_with_plots(target: Path, found: Sequence[Run]) -> None:
+def _write_with_plots(target: Path, found: Sequence[StoredAnswer]) -> None:
     from perfkit.report import markdown, plots
 
     prefixes = [
         f"{target.stem}-" if len(found) == 1 else f"{target.stem}-{number}-"
         for number in range(1, len(found) + 1)
     ]
-    pictures = [plots.draw(run, prefix) for run, prefix in zip(found, prefixes, strict=True)]
+    pictures = [plots.draw(answer, prefix) for answer, prefix in zip(found, prefixes, strict=True)]
     # the plots first: whoever sees the text finds them
     for picture in (one for each in pictures for one in each.drawn):
         _write(target.parent / picture.file_name, picture.png)

@@ -24,8 +24,8 @@ from perfkit.report import comparison
 from perfkit.report.columns import Column, columns, judged_by, plain, speedup_of, tags
 from perfkit.report.diagnose import screen
 from perfkit.report.remarks import notes, remarks
-from perfkit.report.runs import Run
 from perfkit.report.sentences import meaning
+from perfkit.report.stored import StoredAnswer
 from perfkit.report.terminal import (
     MOST_TEXT_WIDTH,
     STYLES,
@@ -55,10 +55,10 @@ def show(document: Document, file: TextIO) -> None:
     write(render(document, width=width, color=color), file)
 
 
-def report(runs: Sequence[Run]) -> str:
-    """Return the answers of runs, as wide as the terminal of stdout, without colour."""
+def report(answers: Sequence[StoredAnswer]) -> str:
+    """Return stored answers, as wide as the terminal of stdout, without colour."""
     width = width_of(sys.stdout, os.environ)
-    return "\n".join(render(run.document, width=width, color=False) for run in runs)
+    return "\n".join(render(answer.document, width=width, color=False) for answer in answers)
 
 
 def _parts(document: Document, console: Console) -> list[RenderableType]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perfkit.report import flat
-from perfkit.report.runs import Run
+from perfkit.report.stored import StoredAnswer
 
 
-def report(runs: Sequence[Run]) -> str:
+def report(answers: Sequence[StoredAnswer]) -> str:
     """Return the table as CSV.
 
     A text that begins with `=`, `+`, `-` or `@`, which a spreadsheet would compute, gets an apostrophe
@@ -16,7 +16,7 @@ def report(runs: Sequence[Run]) -> str:
     """
     import pandas as pd
 
-    names, lines = flat.table([(run.name, run.document) for run in runs])
+    names, lines = flat.table([(answer.name, answer.document) for answer in answers])
     cells = [[_not_computed(cell) for cell in line] for line in lines]
     found = pd.DataFrame(cells, columns=pd.Index(names), dtype=object)
     return str(found.to_csv(index=False, lineterminator="\n"))

@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from perfkit.report import console, csvfile, markdown, summary
-from perfkit.report.runs import Run
+from perfkit.report.stored import StoredAnswer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One way to write runs down."""
+    """One way to write answers down."""
 
     name: str
     suffixes: tuple[str, ...]
     """File names that ask for it."""
-    render: Callable[[Sequence[Run]], str]
+    render: Callable[[Sequence[StoredAnswer]], str]
     has_plots: bool = False
     appends: bool = False
     """It is added to what a file holds: a CI job's steps share one page."""

@@ -12,8 +12,8 @@ from perfkit.report.columns import columns
 from perfkit.report.diagnose import page
 from perfkit.report.escaping import block, code, link, table, text
 from perfkit.report.remarks import Remark, notes, remarks
-from perfkit.report.runs import Pictures, Run
 from perfkit.report.sentences import meaning
+from perfkit.report.stored import Pictures, StoredAnswer
 
 _ELSEWHERE = ("Epoch", "Step", "Warning", "Not available", "Try next")
 """Remarks that have a section or a table of their own; the others tell how it was measured."""
@@ -21,20 +21,20 @@ _SOFTWARE = ("os", "driver", "torch_cuda", "torch_hip", "cudnn", "device_capabil
 """Of the environment, what the machine's own line leaves out."""
 
 
-def report(runs: Sequence[Run], pictures: Sequence[Pictures] = ()) -> str:
-    """Return one section per run.
+def report(answers: Sequence[StoredAnswer], pictures: Sequence[Pictures] = ()) -> str:
+    """Return one section per answer.
 
     Args:
-        pictures: of each run, in the runs' order; none where the Markdown stands alone.
+        pictures: of each answer, in the answers' order; none where the Markdown stands alone.
     """
-    sections = zip_longest(runs, pictures, fillvalue=Pictures())
-    return "\n".join(_section(run, drawn, len(runs) > 1) for run, drawn in sections)  # type: ignore[arg-type]
+    sections = zip_longest(answers, pictures, fillvalue=Pictures())
+    return "\n".join(_section(answer, drawn, len(answers) > 1) for answer, drawn in sections)  # type: ignore[arg-type]
 
 
-def heading(run: Run, *, named: bool) -> str:
-    """Return the heading of a run, with its name where there are several."""
-    title = f"## perfkit {text(run.document.kind)}"
-    return f"{title}: {code(run.name)}" if named else title
+def heading(stored: StoredAnswer, *, named: bool) -> str:
+    """Return the heading of an answer, with its name where there are several."""
+    title = f"## perfkit {text(stored.document.kind)}"
+    return f"{title}: {code(stored.name)}" if named else title
 
 
 def answer(document: Document) -> str:
@@ -61,8 +61,8 @@ def warnings(found: Sequence[Remark]) -> list[tuple[str, str]]:
     return [(f"**{one.label}**", text(one.text)) for one in found if one.label == "Warning"]
 
 
-def _section(run: Run, pictures: Pictures, named: bool) -> str:
-    document = run.document
+def _section(stored: StoredAnswer, pictures: Pictures, named: bool) -> str:
+    document = stored.document
     found = remarks(document)
     noted = [(code(row.key), text(said)) for row in document.rows for said in notes(row)]
     tried = [one.text for one in found if one.label == "Try next"]
@@ -74,7 +74,7 @@ def _section(run: Run, pictures: Pictures, named: bool) -> str:
         box = "\n".join(filter(None, [page.box(document), bullets([*noted, *warnings(found)])]))
         told, measured = [box, *page.sections(document, _plots(pictures))], [rows]
     parts = [
-        heading(run, named=named),
+        heading(stored, named=named),
         answer(document),
         *told,
         *spent.sections(document, "Where the time goes" if not measured else "Parts and phases"),

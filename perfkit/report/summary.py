@@ -9,22 +9,22 @@ from perfkit.report import markdown
 from perfkit.report.diagnose import gains, page
 from perfkit.report.escaping import code, text
 from perfkit.report.remarks import notes, remarks
-from perfkit.report.runs import Run
+from perfkit.report.stored import StoredAnswer
 
 _REMEDIES = 3
 """What a page is short for."""
 
 
-def report(runs: Sequence[Run]) -> str:
-    """Return, of each run, the answer, the table, why rows failed or what they lost, and the warnings.
+def report(answers: Sequence[StoredAnswer]) -> str:
+    """Return, of each one, the answer, the table, why rows failed or what they lost, and the warnings.
 
     Of a diagnosis the table is that of the remedies worth most.
     """
-    return "\n".join(_section(run, len(runs) > 1) for run in runs)
+    return "\n".join(_section(answer, len(answers) > 1) for answer in answers)
 
 
-def _section(run: Run, named: bool) -> str:
-    document = run.document
+def _section(stored: StoredAnswer, named: bool) -> str:
+    document = stored.document
     failed = [(code(row.key), text(notes(row)[0])) for row in document.rows if row.status != "ok"]
     lost = [
         (code(row.key), text(note.text))
@@ -34,7 +34,7 @@ def _section(run: Run, named: bool) -> str:
     ]
     told = markdown.bullets([*failed, *lost, *markdown.warnings(remarks(document))])
     parts = [
-        markdown.heading(run, named=named),
+        markdown.heading(stored, named=named),
         markdown.answer(document),
         *(
             [markdown.main_table(document.rows), told]

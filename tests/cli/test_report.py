@@ -22,7 +22,7 @@ from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.errors import UsageError
 from perfkit.report import console
-from perfkit.report.runs import Run
+from perfkit.report.stored import StoredAnswer
 
 
 def add(name: str, shown: Document) -> None:
@@ -226,5 +226,5 @@ def test_what_a_command_printed_can_be_had_again(report: Callable[..., Told]) ->
     """`--format console` is its own table and answer."""
     Path("run.json").write_text(documents.dumps(TWO_ROWS))
     code, out, _ = report("run.json", "--format", "console")
-    assert code == 0 and out == console.report([Run(name="run.json", document=TWO_ROWS)])
+    assert code == 0 and out == console.report([StoredAnswer(name="run.json", document=TWO_ROWS)])
     assert "convnext/fp32" in out and "\x1b" not in out

@@ -23,12 +23,12 @@ from stored_values import documents as any_document
 
 from perfkit.document import Document, StepWindows
 from perfkit.report import csvfile
-from perfkit.report.runs import Run
+from perfkit.report.stored import StoredAnswer
 
 
 def read(*shown: Document) -> pd.DataFrame:
     """What pandas makes of the CSV of Documents."""
-    runs = [Run(name=f"run{number}", document=one) for number, one in enumerate(shown)]
+    runs = [StoredAnswer(name=f"run{number}", document=one) for number, one in enumerate(shown)]
     return pd.read_csv(io.StringIO(csvfile.report(runs)))
 
 
@@ -61,7 +61,7 @@ def test_round_trip(name: str) -> None:
 
 def test_whole_numbers_stay_whole() -> None:
     """Bytes are no floats, not even in a column where a row has none."""
-    text = csvfile.report([Run(name="run", document=FOUR_ROWS)])
+    text = csvfile.report([StoredAnswer(name="run", document=FOUR_ROWS)])
     assert f",{612 * 2**20}," in text
     assert f"{612 * 2**20}.0" not in text
 
@@ -118,7 +118,7 @@ def test_a_lost_part_is_an_empty_cell() -> None:
 
 def test_columns_say_their_unit() -> None:
     """Every measured number has its unit as the end of its column's name."""
-    names = Run(name="run", document=TWO_ROWS).frame().columns
+    names = StoredAnswer(name="run", document=TWO_ROWS).frame().columns
     assert {"epoch_time_s", "epoch_time_high_s", "phase_forward_s", "epoch_part_steps_s"} <= set(
         names
     )
@@ -128,7 +128,9 @@ def test_columns_say_their_unit() -> None:
 def test_a_frame_has_numbers_to_compute_with() -> None:
     """What is missing is NA, whole numbers stay whole beside it, and texts are as they were stored."""
     odd = replace(FOUR_ROWS.rows[0], key="=sum/fp32")
-    found = Run(name="run", document=replace(FOUR_ROWS, rows=(odd, *FOUR_ROWS.rows[1:]))).frame()
+    found = StoredAnswer(
+        name="run", document=replace(FOUR_ROWS, rows=(odd, *FOUR_ROWS.rows[1:]))
+    ).frame()
     assert len(found) == 4 and found["key"][0] == "=sum/fp32"
     assert found["epoch_time_s"].isna().tolist() == [False, True, True, False]
     assert found["epoch_time_s"].mean() == pytest.approx((28.1 + 6.84) / 2)
@@ -150,7 +152,7 @@ def test_windows_are_their_steps() -> None:
 def test_a_spreadsheet_computes_nothing() -> None:
     """A name that begins like a formula is text; a negative number is still a number."""
     evil = replace(TWO_ROWS.rows[0], key='=HYPERLINK("x")/fp32', arch='=HYPERLINK("x")')
-    text = csvfile.report([Run(name="+run", document=replace(TWO_ROWS, rows=(evil,)))])
+    text = csvfile.report([StoredAnswer(name="+run", document=replace(TWO_ROWS, rows=(evil,)))])
     assert text.split("\n")[1].startswith("'+run,")
     assert ",\"'=HYPERLINK(" in text
     assert ",=" not in text and ',"=' not in text
@@ -159,7 +161,7 @@ def test_a_spreadsheet_computes_nothing() -> None:
 @given(any_document)
 def test_any_document_is_one_line_per_row(shown: Document) -> None:
     """Whatever texts and numbers a Document holds, pandas reads as many rows with the keys they have."""
-    text = csvfile.report([Run(name="run", document=shown)])
+    text = csvfile.report([StoredAnswer(name="run", document=shown)])
     if shown.rows:
         assert len(text.splitlines()) == 1 + len(shown.rows)
         assert len(pd.read_csv(io.StringIO(text))) == len(shown.rows)

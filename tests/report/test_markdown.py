@@ -30,8 +30,8 @@ from report_study import renamed
 from perfkit.document import Document, Note
 from perfkit.report import markdown, summary
 from perfkit.report.columns import columns
-from perfkit.report.runs import Picture, Pictures, Run
 from perfkit.report.sentences import meaning
+from perfkit.report.stored import Picture, Pictures, StoredAnswer
 
 GOLDEN = Path(__file__).parent / "golden"
 RENDERER = MarkdownIt("commonmark").enable("table")
@@ -43,8 +43,8 @@ GOLDEN_NAMES = [
 ]
 
 
-def run(shown: Document, name: str = "20260101T000000Z-bench") -> Run:
-    return Run(name=name, document=shown)
+def run(shown: Document, name: str = "20260101T000000Z-bench") -> StoredAnswer:
+    return StoredAnswer(name=name, document=shown)
 
 
 def tables(text: str) -> list[list[str]]:

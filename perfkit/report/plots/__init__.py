@@ -17,7 +17,7 @@ from perfkit.report.plots import (
     remedies,
     step_times,
 )
-from perfkit.report.runs import Picture, Pictures, Run
+from perfkit.report.stored import Picture, Pictures, StoredAnswer
 
 PLOTS = (epoch_time, memory, phases, step_times)
 """In the order of reading. Each has a `NAME`, a `TITLE` and `draw(document, study)`."""
@@ -25,15 +25,15 @@ OF_A_DIAGNOSIS = (epoch_breakdown, remedies, phases, step_times)
 """Likewise; it has one row, and a bar of a single number says no more than the number."""
 
 
-def draw(run: Run, prefix: str) -> Pictures:
-    """Draw every plot that the run has values for.
+def draw(answer: StoredAnswer, prefix: str) -> Pictures:
+    """Draw every plot that the answer has values for.
 
     Args:
         prefix: what the file names begin with.
     """
     drawn, left_out = [], []
-    for plot in _of(run.document):
-        drawing = plot.draw(run.document, run.study)
+    for plot in _of(answer.document):
+        drawing = plot.draw(answer.document, answer.study)
         if isinstance(drawing, _page.Absent):
             left_out.append((plot.TITLE, drawing.reason))
             continue

@@ -12,11 +12,11 @@ from report_documents import TWO_ROWS
 
 from perfkit.document import Document
 from perfkit.report import csvfile
-from perfkit.report.runs import Run
+from perfkit.report.stored import StoredAnswer
 
 
 def read(*shown: Document) -> pd.DataFrame:
-    runs = [Run(name=f"run{number}", document=one) for number, one in enumerate(shown)]
+    runs = [StoredAnswer(name=f"run{number}", document=one) for number, one in enumerate(shown)]
     return pd.read_csv(io.StringIO(csvfile.report(runs)))
 
 

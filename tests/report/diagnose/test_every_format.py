@@ -20,15 +20,15 @@ from stored_values import documents as any_document
 from perfkit.document import Diagnosis, Document, Note, Remedy
 from perfkit.report import console, csvfile, markdown, summary
 from perfkit.report.diagnose.sentences import box
-from perfkit.report.runs import Picture, Pictures, Run
 from perfkit.report.sentences import meaning
+from perfkit.report.stored import Picture, Pictures, StoredAnswer
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "diagnose"
 RENDERER = MarkdownIt("commonmark").enable("table")
 
 
-def run(shown: Document) -> Run:
-    return Run(name="20260101T000000Z-diagnose", document=shown)
+def run(shown: Document) -> StoredAnswer:
+    return StoredAnswer(name="20260101T000000Z-diagnose", document=shown)
 
 
 def on_screen(width: int) -> Callable[[Document], str]:

@@ -14,7 +14,7 @@ from perfkit.document import Document
 from perfkit.report import console
 from perfkit.report.diagnose import spoken
 from perfkit.report.markdown import report
-from perfkit.report.runs import Run
+from perfkit.report.stored import StoredAnswer
 from perfkit.study.attached.answer import document_of, runs_of
 
 
@@ -140,7 +140,7 @@ def test_a_run_is_reported(tmp_path: Path) -> None:
     screen = console.render(document, width=100, color=False)
     assert "train.py:31" in screen and "loader = DataLoader(dataset" in screen
     assert "perfkit bench" not in screen and "--time-budget" not in screen
-    page = report([Run(name="1-run", document=document, study=None)])
+    page = report([StoredAnswer(name="1-run", document=document, study=None)])
     assert "## perfkit run" in page and "train.py:31" in page
     first, second, *_ = spoken.lines(document)
     assert first.startswith("Data loading costs 57 % of the epoch")

@@ -11,7 +11,7 @@ from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.report import console
 from perfkit.report.markdown import report
-from perfkit.report.runs import Run
+from perfkit.report.stored import StoredAnswer
 from perfkit.study.attached.answer import document_of, runs_of
 from perfkit.study.attached.settings import KIND, SETTINGS
 
@@ -54,7 +54,7 @@ def test_findings_are_in_every_report(tmp_path: Path) -> None:
     said = " ".join(console.render(document, width=100, color=False).split())
     line = "torch.set_flush_denormal(True)"
     assert "This was seen." in said and line in said
-    assert line in report([Run(name="1-run", document=document, study=None)])
+    assert line in report([StoredAnswer(name="1-run", document=document, study=None)])
 
 
 def test_the_gravest_comes_first_with_the_line_of_its_loader(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from perfkit import documentfile as documents
 from perfkit.document import Document
 from perfkit.errors import DamagedFile, UsageError
-from perfkit.report.runs import Run
+from perfkit.report.stored import StoredAnswer
 from perfkit.runfolder import StudyFolder
 
 
-def find(name: str | Path) -> Run:
-    """Read the run that a user names; of a training that is watched what it has shown so far.
+def find(name: str | Path) -> StoredAnswer:
+    """Read the answer that a user names; of a training that is watched what it has shown so far.
 
     Raises:
         UsageError: there is none, it holds no answer yet, or the answer has no rows.
@@ -26,7 +26,7 @@ def find(name: str | Path) -> Run:
         at_home = (
             path.resolve() == study.document.resolve() and (path.parent / "processes").is_dir()
         )
-        run = Run(
+        answer = StoredAnswer(
             name=path.absolute().parent.name if at_home else path.name,
             document=_read(path),
             study=study if at_home else None,
@@ -34,15 +34,15 @@ def find(name: str | Path) -> Run:
     else:
         study = StudyFolder.find(str(name))
         document = _read(study.document) if study.document.is_file() else _recorded(study)
-        run = Run(name=study.path.resolve().name, document=document, study=study)
-    if not run.document.rows:
-        if any(note.code == "nothing_trained" for note in run.document.warnings):
+        answer = StoredAnswer(name=study.path.resolve().name, document=document, study=study)
+    if not answer.document.rows:
+        if any(note.code == "nothing_trained" for note in answer.document.warnings):
             raise _nothing_trained(str(name))
         raise UsageError(
-            f"{name} has no rows to report: it is the answer of perfkit {run.document.kind}",
+            f"{name} has no rows to report: it is the answer of perfkit {answer.document.kind}",
             hint="name a run of perfkit bench or perfkit diagnose",
         )
-    return run
+    return answer
 
 
 def _recorded(study: StudyFolder) -> Document:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class StoredAnswer:
     """One stored answer."""
 
     name: str
@@ -41,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """The plots of one run, and those that could not be drawn."""
+    """The plots of one answer, and those that could not be drawn."""
 
     drawn: tuple[Picture, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
