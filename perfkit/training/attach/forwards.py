@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.compiler import is_compiling
 
+from perfkit.training.attach.dynamo import skip_in_dynamo
 from perfkit.training.attach.first import MOST_UPDATES
-from perfkit.training.attach.frames import skip_in_dynamo
 
 if TYPE_CHECKING:
     from perfkit.training.attach.session import Session

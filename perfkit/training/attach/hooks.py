@@ -22,10 +22,11 @@ from torch.utils.data import dataloader, get_worker_info
 
 from perfkit.records import CHECKPOINT
 from perfkit.training.attach import collectives
-from perfkit.training.attach.frames import skip_in_dynamo
-from perfkit.training.attach.loaders import OURS, Pass
+from perfkit.training.attach.dynamo import skip_in_dynamo
+from perfkit.training.attach.loaders import Pass
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.session import Session
+from perfkit.training.probe.frames import OURS
 
 _session: Session
 on_iterator: Callable[[Any], None] | None = None

@@ -3,58 +3,18 @@
 from __future__ import annotations
 
 import os
-import site
 import sys
-import sysconfig
 import types
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import perfkit
 from perfkit.records import UNKNOWN
+from perfkit.training.probe.frames import OURS, is_users, line_of, place
 
-OURS = str(Path(perfkit.__file__).parent) + os.sep
-"""Where the code of perfkit lies."""
 _MOST_FRAMES = 200
 _MOST_CODE = 200  # code objects looked at for one dataset
 _ASKS_WHICH_WORKER = {"get_worker_info", "worker_info", "_worker_info", "split_dataset_by_node"}
-
-
-def _library_folders() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    found = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    found.update(getattr(site, "getsitepackages", list)())
-    return tuple(sorted({os.path.realpath(path) + os.sep for path in found if path}))
-
-
-_LIBRARIES = _library_folders()
-
-
-def is_users(path: str) -> bool:
-    """Whether a code object's file is the user's own: no library's, not ours, not made up."""
-    if path.startswith("<") or path.startswith(OURS):
-        return False
-    markers = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-    if any(marker in path for marker in markers):
-        return False
-    return not os.path.realpath(path).startswith(_LIBRARIES)
-
-
-def line_of(frame: types.FrameType) -> int:
-    """Return the line that a frame is at; in code that belongs to none, as a loop's end, its first."""
-    return frame.f_lineno or frame.f_code.co_firstlineno
-
-
-def place(path: str, line: int) -> str:
-    """Return `file:line`, the file relative to the working directory if it lies below."""
-    full = os.path.abspath(path)
-    try:
-        below = os.path.relpath(full)
-    except (ValueError, OSError):  # another drive, or the directory is gone
-        return f"{full}:{line}"
-    return f"{full if below.startswith(os.pardir) else below}:{line}"
 
 
 def caller() -> str:

@@ -16,8 +16,8 @@ from typing import Any
 
 from perfkit.runfolder import StudyFolder, place_of_study
 from perfkit.training.attach import hooks
-from perfkit.training.attach.loaders import OURS
 from perfkit.training.attach.process import at_end_of_child
+from perfkit.training.probe.frames import OURS
 
 PREFIX = "perfkit:"
 HOME = Path(OURS).parent

@@ -24,10 +24,9 @@ from typing import Any
 
 from perfkit.records import LIBRARY
 from perfkit.training.attach.folder import ProcessFolder
-from perfkit.training.attach.frames import Seen, seen_in, users_codes, users_line
-from perfkit.training.attach.loaders import place
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.watcher import FIRST, LATER
+from perfkit.training.probe.frames import Seen, place, seen_in, users_codes, users_line
 
 EVERY_S = 0.05
 _real_path = functools.cache(os.path.realpath)

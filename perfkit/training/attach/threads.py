@@ -12,9 +12,10 @@ import threading
 from dataclasses import dataclass
 
 from perfkit.training.attach.folder import ProcessFolder
-from perfkit.training.attach.loaders import OURS, Pass
+from perfkit.training.attach.loaders import Pass
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.watcher import queue_of
+from perfkit.training.probe.frames import OURS
 
 WHOLE_STEP = 2
 """A backward and an update; a thread that makes more while the one that trains does nothing takes over."""

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from perfkit.training.attach import stacks
-from perfkit.training.attach.frames import users_codes, users_line
 from perfkit.training.attach.stacks import LOOK_EVERY_NS, Untracked
+from perfkit.training.probe.frames import users_codes, users_line
 
 
 class Sampler:

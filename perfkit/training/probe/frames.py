@@ -1,17 +1,60 @@
-"""Frames of the user's own code: which function a training loop calls, and where."""
+"""Frames of the user's own code: which function is called, and where."""
 
 from __future__ import annotations
 
 import functools
+import os
+import site
+import sysconfig
 from collections.abc import Sequence
+from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from perfkit.training.attach.loaders import is_users, line_of
+import perfkit
 
-_is_users = functools.cache(is_users)
+OURS = str(Path(perfkit.__file__).parent) + os.sep
+"""Where the code of perfkit lies."""
 _WRAPPERS = ("contextlib.py", "functools.py")
 """Ends of files whose frames lie between a decorated function and its caller."""
+
+
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    found = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    found.update(getattr(site, "getsitepackages", list)())
+    return tuple(sorted({os.path.realpath(path) + os.sep for path in found if path}))
+
+
+_LIBRARIES = _library_folders()
+
+
+def is_users(path: str) -> bool:
+    """Whether a code object's file is the user's own: no library's, not ours, not made up."""
+    if path.startswith("<") or path.startswith(OURS):
+        return False
+    markers = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+    if any(marker in path for marker in markers):
+        return False
+    return not os.path.realpath(path).startswith(_LIBRARIES)
+
+
+def line_of(frame: FrameType) -> int:
+    """Return the line that a frame is at; in code that belongs to none, as a loop's end, its first."""
+    return frame.f_lineno or frame.f_code.co_firstlineno
+
+
+def place(path: str, line: int) -> str:
+    """Return `file:line`, the file relative to the working directory if it lies below."""
+    full = os.path.abspath(path)
+    try:
+        below = os.path.relpath(full)
+    except (ValueError, OSError):  # another drive, or the directory is gone
+        return f"{full}:{line}"
+    return f"{full if below.startswith(os.pardir) else below}:{line}"
+
+
+_is_users = functools.cache(is_users)
 
 
 class Seen(NamedTuple):
@@ -98,16 +141,3 @@ def _caller(frame: FrameType) -> FrameType | None:
             break
         back = back.f_back
     return back
-
-
-def skip_in_dynamo(function: Any) -> None:
-    """Have torch.compile not look into a function that it meets in a frame of its own."""
-    try:
-        from torch._C._dynamo import eval_frame
-
-        strategy = eval_frame._FrameExecStrategy(
-            eval_frame._FrameAction.SKIP, eval_frame._FrameAction.DEFAULT
-        )
-        eval_frame.set_code_exec_strategy(function.__code__, strategy)
-    except (ImportError, AttributeError, TypeError):
-        pass

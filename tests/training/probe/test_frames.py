@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import CodeType
 from typing import Any
 
-from perfkit.training.attach.frames import Seen, seen_in, users_codes
+from perfkit.training.probe.frames import Seen, seen_in, users_codes
 
 
 class Looks:
