@@ -29,6 +29,8 @@ UNKNOWN = -1
 """In a field that counts: it was not told."""
 LIBRARY = "<library>"
 """What a watched script's stack samples call time in which no function of the user's own runs."""
+WORKER_STACK = "worker_stack"
+"""The event that says what a loader worker was seen in while it made batches."""
 PHASES = (
     "h2d",
     "forward",

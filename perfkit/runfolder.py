@@ -8,7 +8,7 @@ a torn last line is dropped. There is no pickle.
         document.json  study.json  baton.jsonl  telemetry/  generations/<n>.json
         processes/<generation>-<n>/      a run folder
             config.json  environment.json  status.json  log.txt
-            ranks/<rank>/steps.bin  spans.bin  events.jsonl  trace.json.gz  loader/<worker>-<pid>.bin
+            ranks/<rank>/steps.bin  spans.bin  events.jsonl  trace.json.gz  loader/<worker>-<pid>.bin .jsonl
 """
 
 from __future__ import annotations

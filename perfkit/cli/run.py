@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shlex
 import sys
@@ -103,14 +104,20 @@ def say(text: str) -> None:
         write(lines, sys.stderr)
 
 
+@functools.cache
+def _say_once(text: str) -> None:
+    """Say what would be said again at every look."""
+    say(text)
+
+
 def _guarded(watch: Watch, do: Callable[[Watch], None]) -> None:
     """Have nothing of ours change what becomes of the script: what goes wrong is told."""
     try:
         do(watch)
     except PerfkitError as error:
-        say(error.message if error.hint is None else f"{error.message}; {error.hint}")
+        _say_once(error.message if error.hint is None else f"{error.message}; {error.hint}")
     except Exception as error:
-        say(
+        _say_once(
             f"{type(error).__name__}: {error}: this is a bug of perfkit; the script is not touched by it"
         )
 

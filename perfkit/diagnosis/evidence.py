@@ -192,7 +192,8 @@ class Evidence:
     long_forward: Mapping[str, OwnWork] = field(default_factory=dict)
     """What was seen in forwards, named alike, where they take longer than backwards; else empty."""
     making: Mapping[str, OwnWork] = field(default_factory=dict)
-    """What was seen in the making of batches, where the training process makes them itself; else empty."""
+    """What the making of batches was seen in, in a loader worker or where the training process makes them
+    itself; empty where nobody looked."""
     first_making: Mapping[str, OwnWork] = field(default_factory=dict)
     """The same of the first batch of each epoch."""
     attached: bool = False

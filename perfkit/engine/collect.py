@@ -17,6 +17,7 @@ from perfkit.engine.production import (
     loader_means,
     production_s,
     read_fetches,
+    read_stacks,
 )
 from perfkit.engine.profile import profile_of
 from perfkit.engine.results import BlockResult, ProcessResult
@@ -113,6 +114,7 @@ def collect(
         effective=warm_up.get("effective") or ready.get("effective", {}),
         environment=ready.get("environment", {}),
         examined=_without_frame(examined),
+        worker_stacks=tuple(read_stacks(folder.rank(0).loader)),
         profile=profiled,
         lost=lost_arms
         | _merged("lost", later)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from perfkit.errors import DamagedFile
+from perfkit.jsonlines import JsonLines
 from perfkit.records import FETCHES, FetchRecord
 from perfkit.runfolder import RunFolder
 
@@ -85,6 +89,26 @@ def read_fetches(folder: RunFolder) -> list[FetchRecord]:
             # a worker killed while it wrote its header; its batches are not told
             continue
     return found
+
+
+def read_stacks(loader: Path) -> list[dict[str, Any]]:
+    """Return what every worker was seen in while it made batches, by function and line, with its pid.
+
+    Args:
+        loader: folder of the workers' files.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for path in sorted(loader.glob("*.jsonl")):
+        pid = path.stem.rpartition("-")[2]
+        with contextlib.suppress(DamagedFile, OSError, ValueError):
+            for one in JsonLines(path).read():
+                # told again whenever it has grown
+                key = (
+                    pid,
+                    *(one.get(name) for name in ("where", "function", "inner_where", "inner")),
+                )
+                found[key] = {**one, "worker": int(pid)}
+    return list(found.values())
 
 
 def began_ns(fetch: FetchRecord) -> int:

@@ -112,6 +112,8 @@ class ProcessResult:
     effective: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     examined: dict[str, Any] = field(default_factory=dict)
+    worker_stacks: tuple[dict[str, Any], ...] = ()
+    """What its loader workers were seen in while they made batches."""
     loader_samples_per_sec: float | None = None
     """What the loader delivers with nobody training; None when it was not asked."""
     profile: Profile | None = None

@@ -211,7 +211,7 @@ def _witnesses(
             f", and collates it in {units.seconds(facts.collate_s)}" if facts.collate_s else ""
         )
         told.append(f"{who} reads a batch in {units.seconds(facts.fetch_s)}{computed}{collated}.")
-        if evidence.making and not workers:
+        if evidence.making:
             told.append(figures.made_in(evidence.making))
         if stage == "transfer" and not workers:
             told.append(f"It draws and pins it in {units.seconds(_pinning_s(evidence, found))}.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from perfkit.engine.production import read_stacks
 from perfkit.errors import DamagedFile, LaterVersion
 from perfkit.records import FETCHES, SPANS, STEPS, FetchRecord, SpanRecord, StepRecord
 from perfkit.runfolder import RunFolder, StudyFolder, read_json
@@ -88,7 +89,7 @@ def read_process(folder: Path) -> Recorded | None:
         environment=_object(folder / "environment.json"),
         ended=status.get("status") == "ended",
         exception=status.get("exception") or None,
-        events=tuple(_until_damaged(rank.events.read)),
+        events=(*_until_damaged(rank.events.read), *read_stacks(rank.loader)),
         steps=with_collectives(tuple(_until_damaged(lambda: STEPS.read(rank.steps))), spans),
         spans=spans,
         workers=tuple(_workers(rank.loader)),

@@ -19,9 +19,10 @@ from perfkit.engine.phases import StepMeans, step_means, together
 from perfkit.engine.plan import RowPlan
 from perfkit.engine.production import loader_means
 from perfkit.engine.results import BlockResult, GenerationResult, ProcessResult
-from perfkit.records import FetchRecord, StepRecord
+from perfkit.records import StepRecord
 from perfkit.stats import Interval, effective_sizes, mean_interval
 from perfkit.study.attached import intervals
+from perfkit.study.attached.batches import made, making
 from perfkit.study.attached.config import ARCH, config_of
 from perfkit.study.attached.load import Loads
 from perfkit.study.attached.loop import Loop, loop_of
@@ -35,9 +36,10 @@ from perfkit.study.attached.threads import (
     without_waits,
 )
 from perfkit.study.attached.windows import compared, windows
-from perfkit.study.attached.work import dispatch_of, long_forward, own_functions
+from perfkit.study.attached.work import dispatch_of, long_forward
 from perfkit.study.diagnose.evidence import evidence_of
 from perfkit.study.rows import make_rows
+from perfkit.study.seen import functions_in, of_users
 
 VARIANT = "script"
 NOBODY_LOOKED = Loads()
@@ -109,8 +111,8 @@ def attached_run(
         work=loop.work,
         untracked=seen,
         long_forward=long_forward(recorded, evidence.row.phases_s),
-        making=own_functions(recorded, "batch_stack"),
-        first_making=own_functions(recorded, "first_batch_stack"),
+        making=making(recorded, loop),
+        first_making=of_users(functions_in(recorded.told("first_batch_stack"))),
         dispatch=dispatch_of(recorded, loop.steady, evidence.row.phases_s),
     )
     return AttachedRun(
@@ -119,7 +121,7 @@ def attached_run(
 
 
 def _process(recorded: Recorded, loop: Loop, key: str, loads: Loads) -> ProcessResult:
-    loader = loader_means(_made(recorded, loop))
+    loader = loader_means(made(recorded, loop)[1])
     edges: dict[str, Any] = {
         "periodic": {name: {"run_s": s, "every": 1} for name, s in loop.work_s.items()}
     }
@@ -200,27 +202,6 @@ def _block(
         waits_s=tuple(waits) if len(known) == len(waits) else (),
         ready=tuple(step.ready for step in steps),
     )
-
-
-def _made(recorded: Recorded, loop: Loop) -> list[FetchRecord]:
-    """The batches that were made for the steady steps.
-
-    Workers of an evaluation write beside those of the training. A worker belongs to the training if most of
-    its batches were made while that went on; a process that makes its own tells by the moment of each.
-    """
-    trained = intervals.training(loop.passes.training)
-    evaluated = intervals.evaluating(loop.passes.evaluation)
-
-    def in_training(fetch: FetchRecord) -> bool:
-        return trained.holds(fetch.end_ns) and not evaluated.holds(fetch.end_ns)
-
-    found: list[FetchRecord] = []
-    for worker in recorded.workers:
-        own = [fetch for fetch in worker.fetches if in_training(fetch)]
-        if worker.pid != recorded.pid and 2 * len(own) < len(worker.fetches):
-            continue
-        found += [f for f in own if loop.from_ns <= f.end_ns <= loop.to_ns]
-    return found
 
 
 def _completed(

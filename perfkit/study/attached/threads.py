@@ -14,8 +14,7 @@ from perfkit.engine.results import ProcessResult
 from perfkit.study.attached.loop import Loop
 from perfkit.study.attached.passes import NO_LOADER, Place
 from perfkit.study.attached.read import Recorded
-from perfkit.study.attached.seen import seen_functions
-from perfkit.study.attached.work import LEAST_SHARE
+from perfkit.study.seen import LEAST_SHARE, functions_in
 
 WAITS = ("data_wait", "waiting", "transfer")
 """Parts of a step, and of an epoch, that are waits for batches."""
@@ -80,7 +79,7 @@ def words(places: Sequence[Place], recorded: Recorded, loop: Loop) -> str:
         f"the batches come from another thread, which iterates at {lines}: an update is a step, and what the"
         " training waits for its batches is not known"
     )
-    seen = seen_functions(recorded)
+    seen = functions_in(recorded.told("stack"))
     if sum(one.seconds for one in seen) >= LEAST_SHARE * sum(step.step_s for step in loop.steps):
         text += f"; it was seen to wait in {seen[0].name}"
     return f"{text}; for batch in perfkit.watch(iter(queue.get, None)): times that"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from perfkit.diagnosis.evidence import Dispatch, OwnWork
-from perfkit.records import LIBRARY, StepRecord
+from perfkit.records import StepRecord
 from perfkit.stats import median
 from perfkit.study.attached.passes import NO_LOADER
 from perfkit.study.attached.read import Recorded
-from perfkit.study.attached.seen import Seen, most_seen, period, seen_functions
+from perfkit.study.seen import LEAST_SHARE, Seen, functions_in, most_seen, of_users, period, shares
 
 BETWEEN_STEPS, BETWEEN_EPOCHS = "work between steps", "work between epochs"
 OURS = ("evaluation", "checkpoint", "metrics", "visualisation", BETWEEN_STEPS, BETWEEN_EPOCHS)
@@ -22,8 +22,6 @@ LEAST_PEAK_S = 1e-3
 """Time outside of every phase is a peak from so many times its median on, and so much more."""
 MOST_PEAKS = 0.25
 """In more of the steps than this it is what a step takes, and no peak."""
-LEAST_SHARE = 0.10
-"""What is in no phase of a step is looked at from this part of it on: from there on the sampler looks."""
 
 
 def outside_s(step: StepRecord) -> float:
@@ -106,7 +104,7 @@ def named(
     work = {BETWEEN_STEPS: OwnWork(every_steps=every, between_steps=True)}
     bare = steps[0].block == NO_LOADER
     # where no forward was seen either, the sampler looked at waiting for other threads alone
-    seen = [] if bare and math.isnan(steps[-1].forward_s) else seen_functions(recorded)
+    seen = [] if bare and math.isnan(steps[-1].forward_s) else functions_in(recorded.told("stack"))
     if not seen:
         return Named(steps=steps, work_s=found, work=work, untracked={})
     mean_s, each_s = fmean(s.step_s for s in steps), fmean(map(outside_s, steps))
@@ -146,13 +144,7 @@ def long_forward(recorded: Recorded, phases_s: Mapping[str, float]) -> dict[str,
     """
     if phases_s.get("forward", 0.0) <= phases_s.get("backward", math.inf):
         return {}
-    return own_functions(recorded, "forward_stack")
-
-
-def own_functions(recorded: Recorded, event: str) -> dict[str, OwnWork]:
-    """Return the functions of the user's own that forwards, or the making of batches, were seen in."""
-    found = shares(seen_functions(recorded, event))
-    return {name: work for name, work in found.items() if not name.startswith(LIBRARY)}
+    return of_users(functions_in(recorded.told("forward_stack")))
 
 
 def dispatch_of(
@@ -171,16 +163,6 @@ def dispatch_of(
     launching_s = told[-1]["operators"] * told[-1]["operator_s"]
     backwards = fmean(max(1, step.backwards) for step in steps)
     return Dispatch(operators_share=backwards * launching_s / computing_s)
-
-
-def shares(seen: Sequence[Seen]) -> dict[str, OwnWork]:
-    """Return the functions that a tenth of the time or more was seen in."""
-    whole_s = sum(one.seconds for one in seen)
-    return {
-        one.name: OwnWork(share=one.seconds / whole_s, inner=one.inner)
-        for one in seen
-        if one.seconds >= LEAST_SHARE * whole_s
-    }
 
 
 def own_phases(recorded: Recorded) -> dict[str, float]:

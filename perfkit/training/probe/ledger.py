@@ -46,6 +46,8 @@ class Ledger:
         self._lost = False
         self._batches = 0
         self._reads_cpu = True
+        self.makes = False
+        """Whether a batch is being made."""
         self._collation: _Times | None = None
         watch_forks(self)
 
@@ -67,7 +69,11 @@ class Ledger:
         self._reads_cpu = reads_cpu = self._wants_cpu(begin_ns)
         cpu_ns = thread_time_ns() if reads_cpu else -1
         self._collation = None
-        batch = fetch(indices)
+        self.makes = True
+        try:
+            batch = fetch(indices)
+        finally:
+            self.makes = False
         collation = self._collation
         if collation is None:
             end_ns, end_cpu_ns = perf_counter_ns(), thread_time_ns() if reads_cpu else -1
@@ -171,6 +177,8 @@ class WorkerLedger(Ledger):
 
     def __init__(self, folder: Path, worker: int) -> None:
         super().__init__(folder, worker)
+        self.sampling_cpu_s = 0.0
+        """CPU time of the thread that samples stacks."""
         self._free_since = perf_counter_ns()
         self._own_cpu = self._other_threads_cpu()
         self._idle_s = NAN
@@ -209,10 +217,9 @@ class WorkerLedger(Ledger):
     def _fetched(self, fetch: _Times, collation: _Times | None, samples: int) -> None:
         self._made = fetch, collation, samples
 
-    @staticmethod
-    def _other_threads_cpu() -> float:
-        # in a worker the only other busy thread is the result queue's feeder, which pickles
-        return (process_time_ns() - thread_time_ns()) * 1e-9
+    def _other_threads_cpu(self) -> float:
+        # beside ours the only other busy thread in a worker is the result queue's feeder, which pickles
+        return (process_time_ns() - thread_time_ns()) * 1e-9 - self.sampling_cpu_s
 
 
 class TrainerLedger(Ledger):

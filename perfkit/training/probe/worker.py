@@ -22,6 +22,7 @@ from typing import Any
 from torch.utils.data import _utils
 
 from perfkit.training.probe.ledger import Ledger, TrainerLedger, WorkerLedger, tensors_of
+from perfkit.training.probe.making import MakingStacks
 
 _worker_module: Any = getattr(_utils, "worker", None)
 _worker_loop: Any = getattr(_worker_module, "_worker_loop", None)
@@ -86,7 +87,7 @@ def put_reader(folder: Path, worker: int, pid: int) -> Callable[[], int] | None:
     Numbers count from 0 in each iteration over the loader; `NOTHING_PUT` before the first.
     """
     try:
-        with _place(folder, worker, pid).open("rb") as file:
+        with (folder / f"{worker}-{pid}.put").open("rb") as file:
             view = memoryview(mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)).cast("q")
     except (OSError, ValueError):
         return None
@@ -105,10 +106,6 @@ class _WorkerLoop:
     def __reduce__(self) -> tuple[Any, ...]:
         # a reference to a function of ours would end a worker that cannot import us
         return eval, (_IN_A_SPAWNED_WORKER, {"folder": self._folder})
-
-
-def _place(folder: Path, worker: int, pid: int) -> Path:
-    return folder / f"{worker}-{pid}.put"
 
 
 class _TakingQueue:
@@ -172,13 +169,19 @@ def timed_worker_loop(
     worker = rest[6] if len(rest) > 6 and isinstance(rest[6], int) else os.getpid()
     ledger = WorkerLedger(Path(folder), worker)
     _time_fetchers(ledger)
-    _worker_loop(
-        dataset_kind,
-        dataset,
-        _TakingQueue(index_queue, ledger),
-        _GivingQueue(data_queue, ledger, _place(Path(folder), worker, os.getpid())),
-        *rest,
-    )
+    place = Path(folder) / f"{worker}-{os.getpid()}"
+    stacks = MakingStacks(place.with_suffix(".jsonl"), ledger)
+    stacks.start()
+    try:
+        _worker_loop(
+            dataset_kind,
+            dataset,
+            _TakingQueue(index_queue, ledger),
+            _GivingQueue(data_queue, ledger, place.with_suffix(".put")),
+            *rest,
+        )
+    finally:
+        stacks.stop()
 
 
 def _time_fetchers(ledger: Ledger) -> None:

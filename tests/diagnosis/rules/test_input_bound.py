@@ -9,6 +9,7 @@ import pytest
 from evidences import CONFIG, blocks, evidence
 
 from perfkit.config import RunConfig
+from perfkit.diagnosis.evidence import OwnWork
 from perfkit.diagnosis.rules.input_bound import HIGH_SHARE, IN_MEMORY_S, MODERATE_SHARE, check
 from perfkit.document import Finding
 
@@ -32,6 +33,19 @@ def test_share_is_of_the_epoch() -> None:
     """Where steps are half of the epoch, waiting for 30 % of a step is 15 % of the epoch."""
     found = check(evidence(exposed_wait_s=0.03, epoch_parts_s={"steps": 10.0, "evaluation": 10.0}))
     assert found is not None and found.share == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_function_that_makes_batches_is_named(workers: int) -> None:
+    """In the training process or in its workers."""
+    seen = {"__getitem__ (data.py:31)": OwnWork(share=0.8, inner="augment, data.py:12")}
+    given = evidence(
+        replace(CONFIG, num_workers=workers), exposed_wait_s=0.05, loader={"fetch_s": 0.08}
+    )
+    told = "80 % of that was seen in `__getitem__` (data.py:31), most of it in augment, data.py:12."
+    named, nameless = check(replace(given, making=seen)), check(given)
+    assert named is not None and nameless is not None
+    assert told in named.evidence and told not in nameless.evidence
 
 
 @pytest.mark.parametrize("missing", ["exposed_wait_s", "epoch_parts_s"])

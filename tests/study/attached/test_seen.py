@@ -10,11 +10,13 @@ from attached_folders import HEAD, Script, epochs
 
 from perfkit.diagnosis.evidence import OwnWork
 from perfkit.document import Diagnosis
+from perfkit.jsonlines import JsonLines
 from perfkit.records import NAN
 from perfkit.study.attached.answer import document_of, runs_of
 from perfkit.study.attached.passes import NO_LOADER
+from perfkit.study.attached.read import read_process
 from perfkit.study.attached.result import AttachedRun, attached_run
-from perfkit.study.attached.seen import period, seen_functions
+from perfkit.study.seen import functions_in, period
 
 PLOTS = {"where": "_train.py:14", "function": "make_plots"}
 BURN = {"inner": "burn", "inner_where": "_common.py:5"}
@@ -98,6 +100,33 @@ def test_what_batches_are_made_in_is_named(tmp_path: Path) -> None:
         "60 % of that was seen in `__getitem__` (d.py:7), most of it in tokenize, text.py:5."
         in verdict.evidence
     )
+
+
+def test_what_workers_make_batches_in_is_named(tmp_path: Path) -> None:
+    """Those of the training alone; what one of them tells again takes the place of what it told."""
+    script = epochs(Script(), 3, wait_s=0.02, made_s=(0.015, 0.004))
+    script.event("loader", loader=0, where="train.py:20", num_workers=1, batch_size=8)
+    folder = script.write(tmp_path)
+    decode = {
+        "event": "worker_stack",
+        "where": "d.py:7",
+        "function": "__getitem__",
+        "inner": "decode",
+    }
+    for pid, inner_where, seconds in (
+        *((100, "d.py:2", 1.0), (100, "d.py:2", 6.0), (100, "d.py:3", 2.0)),
+        (200, "check.py:1", 90.0),
+    ):
+        told = {**decode, "inner_where": inner_where, "seconds": seconds}
+        JsonLines(folder / "ranks" / "0" / "loader" / f"0-{pid}.jsonl").append(told)
+    recorded = read_process(folder)
+    assert recorded is not None
+    run = attached_run(recorded)
+    assert run is not None
+    assert run.evidence.making == {
+        "__getitem__ (d.py:7)": OwnWork(share=1.0, inner="decode, d.py:2"),
+    }
+    assert recorded.told("worker_stack")[0]["seconds"] == 6.0
 
 
 @pytest.mark.parametrize(("operators", "named"), [(430, False), (440, True)])
@@ -223,7 +252,7 @@ def test_half_of_a_function_s_time_is_not_most_of_it(tmp_path: Path) -> None:
     script.step(NO_LOADER)
     script.event("stack", **PLOTS, **BURN, seconds=0.5)
     script.event("stack", **PLOTS, seconds=0.5)
-    (seen,) = seen_functions(script.recorded(tmp_path))
+    (seen,) = functions_in(script.recorded(tmp_path).told("stack"))
     assert (seen.name, seen.seconds, seen.inner) == ("make_plots (_train.py:14)", 1.0, None)
 
 
@@ -231,7 +260,7 @@ def test_a_line_in_no_function_is_named_by_itself(tmp_path: Path) -> None:
     script = Script()
     script.step(NO_LOADER)
     script.event("stack", where="train.py:14", function="<module>", seconds=0.5)
-    (seen,) = seen_functions(script.recorded(tmp_path))
+    (seen,) = functions_in(script.recorded(tmp_path).told("stack"))
     assert seen.name == "train.py:14"
 
 

@@ -1,16 +1,21 @@
-"""Functions that the stack sampler saw in time of no phase, and how often such work is done. Pure."""
+"""Functions of the user's own that samplers of stacks have seen, and how often work is done. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import mode
+from typing import Any
 
-from perfkit.study.attached.read import Recorded
+from perfkit.diagnosis.evidence import OwnWork
+from perfkit.records import LIBRARY
 
 MOSTLY = 0.5
 """A function that was seen in this part of the time names it."""
+LEAST_SHARE = 0.10
+"""What is in no phase of a step is looked at from this part of it on: from there on the sampler looks. A
+function is named from this part of what was seen on."""
 MOST_RARE = 0.25
 """In more of the steps than this it is what a step takes."""
 LEAST_RARE_S = 0.15
@@ -57,23 +62,23 @@ class Seen:
         return None
 
 
-def seen_functions(recorded: Recorded, event: str = "stack") -> list[Seen]:
-    """Return the functions that untracked time was seen in, the longest first.
+def functions_in(events: Iterable[Mapping[str, Any]]) -> list[Seen]:
+    """Return the functions that events of samples tell of, the longest first.
 
     Args:
-        event: `forward_stack` for the time of forwards that take longer than backwards; `batch_stack` and
-            `first_batch_stack` for that of batches which the training process makes itself.
+        events: a function and its line is told again whenever it has grown; `worker` is whose count it is.
     """
-    told: dict[tuple[str, str, str, str], tuple[float, int, int]] = {}
-    for one in recorded.told(event):
+    told: dict[tuple[Any, ...], tuple[float, int, int]] = {}
+    for one in events:
         function, where, seconds = one.get("function"), one.get("where"), one.get("seconds")
         if function and where and isinstance(seconds, (int, float)):
             inner = str(one.get("inner") or ""), str(one.get("inner_where") or "")
             # told again whenever it has grown
             in_steps, of_steps = one.get("in_steps", 0), one.get("of_steps", 0)
-            told[(str(function), str(where), *inner)] = float(seconds), in_steps, of_steps
+            key = one.get("worker"), str(function), str(where), *inner
+            told[key] = float(seconds), in_steps, of_steps
     found: dict[tuple[str, str], Seen] = {}
-    for (function, where, inner_function, inner_where), figures in told.items():
+    for (_, function, where, inner_function, inner_where), figures in told.items():
         seconds, in_steps, of_steps = figures
         seen = found.setdefault((function, _file(where)), Seen(function=function))
         seen.seconds += seconds
@@ -99,6 +104,22 @@ def most_seen(seen: Sequence[Seen]) -> Seen | None:
     if not seen or seen[0].seconds < MOSTLY * sum(one.seconds for one in seen):
         return None
     return seen[0]
+
+
+def shares(seen: Sequence[Seen]) -> dict[str, OwnWork]:
+    """Return the functions that a tenth of the time or more was seen in."""
+    whole_s = sum(one.seconds for one in seen)
+    return {
+        one.name: OwnWork(share=one.seconds / whole_s, inner=one.inner)
+        for one in seen
+        if one.seconds >= LEAST_SHARE * whole_s
+    }
+
+
+def of_users(seen: Sequence[Seen]) -> dict[str, OwnWork]:
+    """Return the functions of the user's own among those that were seen, with their shares of all."""
+    found = shares(seen)
+    return {name: work for name, work in found.items() if not name.startswith(LIBRARY)}
 
 
 def period(places: Sequence[int]) -> int | None:
