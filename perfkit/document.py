@@ -8,6 +8,7 @@ Format history (`schema_version`):
        row that others are held against, and `tolerance` is of the row's own precision.
     3  each value once: a row's `memory` has no longer the peaks that are fields of the row, nor its
        `telemetry` the GPU's utilisation.
+    4  a cause has `where`.
 `perfkit.documentfile` reads and writes them: of every version; what is read is of this one.
 """
 
@@ -18,7 +19,7 @@ from typing import Any, Literal
 
 from perfkit.stats import Interval, Outcome
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 Status = Literal[
     "ok", "oom", "timeout", "compile_failed", "nan_loss", "killed", "unsupported", "error"
@@ -71,6 +72,9 @@ class Cause:
     severity: Severity
     stage: str | None = None
     """Where in it, e.g. `decode` or `transfer` of `input_bound`; null where it has no stages."""
+    where: str | None = None
+    """The user's own function that most of it was seen in, with its line: `augment (data.py:12)`; null where
+    none was."""
     flags: tuple[str, ...] = ()
     removable_s: Interval | None = None
     """Seconds an epoch would save if this one cause were gone; null where it cannot be told."""

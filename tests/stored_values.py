@@ -104,6 +104,7 @@ _verdicts = st.builds(
     share=intervals,
     seconds_per_epoch=floats,
     stage=st.none() | names,
+    where=st.none() | names,
     flags=_texts,
     removable_s=st.none() | intervals,
     evidence=_texts,

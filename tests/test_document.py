@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from perfkit.stats import Interval
 
 FIRST = Path(__file__).parent / "golden" / "document-v1.json"
 SECOND = Path(__file__).parent / "golden" / "document-v2.json"
-GOLDEN = Path(__file__).parent / "golden" / "document-v3.json"
+THIRD = Path(__file__).parent / "golden" / "document-v3.json"
+GOLDEN = Path(__file__).parent / "golden" / "document-v4.json"
 TEXT = GOLDEN.read_text(encoding="utf-8")
 PROMISED = "schema_version kind command environment base warnings unavailable diagnosis rows"
 PROMISED_OF_A_ROW = (
@@ -41,9 +43,9 @@ def changed(**changes: Any) -> str:
     return json.dumps(json.loads(TEXT) | changes)
 
 
-def test_version_3_is_read_and_written_as_ever() -> None:
+def test_version_4_is_read_and_written_as_ever() -> None:
     """The golden file is kept: every later perfkit reads it, and this one writes it byte for byte."""
-    assert SCHEMA_VERSION == 3
+    assert SCHEMA_VERSION == 4
     read = documents.read(GOLDEN)
     assert documents.dumps(read) == TEXT
     first = read.rows[0]
@@ -52,6 +54,7 @@ def test_version_3_is_read_and_written_as_ever() -> None:
     found = read.diagnosis
     assert found is not None
     assert (found.primary, found.verdicts[0].stage) == ("input_bound", "transfer")
+    assert [one.where for one in found.verdicts] == [None, "augment (data.py:12)"]
     assert found.verdicts[0].removable_s == Interval(6.1, 5.5, 6.7)
     assert found.differential_s["contention"] == Interval(0.0179, 0.016, 0.0198)
     assert (found.workers_needed, found.unavailable["workers_needed"]) == (None, "not_applicable")
@@ -61,9 +64,17 @@ def test_version_3_is_read_and_written_as_ever() -> None:
     ]
 
 
+def test_version_3_is_read_as_one_of_now() -> None:
+    """What is new is null."""
+    read, now = documents.read(THIRD), documents.read(GOLDEN)
+    assert read.diagnosis is not None and now.diagnosis is not None
+    nameless = tuple(replace(one, where=None) for one in now.diagnosis.verdicts)
+    assert read == replace(now, diagnosis=replace(now.diagnosis, verdicts=nameless))
+
+
 def test_version_2_is_read_as_one_of_now() -> None:
     """All of it is there, and what it held twice is held once."""
-    assert documents.read(SECOND) == documents.read(GOLDEN)
+    assert documents.read(SECOND) == documents.read(THIRD)
     (stored, *_), (row, *_) = (
         json.loads(SECOND.read_text("utf-8"))["rows"],
         documents.read(SECOND).rows,
@@ -184,9 +195,9 @@ def test_what_is_wrong_and_where(text: str, message: str) -> None:
 def test_a_later_version() -> None:
     """Is refused with what to do, whatever else is in it."""
     with pytest.raises(
-        LaterVersion, match="schema_version 4; this perfkit reads up to 3"
+        LaterVersion, match="schema_version 5; this perfkit reads up to 4"
     ) as caught:
-        documents.loads('{"schema_version": 4, "rows": "of another shape"}')
+        documents.loads('{"schema_version": 5, "rows": "of another shape"}')
     assert caught.value.hint
     assert caught.value.exit_code == EXIT_USAGE
 

@@ -59,6 +59,19 @@ def made_in(making: Mapping[str, OwnWork]) -> str:
     return f"{units.share(work.share)} of that was seen in {own(name)}{mostly_in(work)}."
 
 
+MOSTLY = 0.5
+"""A function that more of some time was seen in names it."""
+
+
+def place_of(works: Mapping[str, OwnWork]) -> str | None:
+    """Return the function that more than half of some time was seen in, if one was: `f (data.py:12)`."""
+    for name, work in works.items():
+        if work.share > MOSTLY:
+            function, comma, place = (work.inner or "").rpartition(", ")
+            return f"{function} ({place})" if comma else name
+    return None
+
+
 def own(name: str) -> str:
     """Return a name of the user's own as a sentence has it, its place outside: "`augment` (train.py:88)"."""
     function, place, rest = name.partition(" (")

@@ -106,6 +106,7 @@ def _verdict(finding: Finding, found: Attribution) -> Verdict:
         share=share,
         seconds_per_epoch=finding.share * found.epoch_s,
         stage=finding.stage,
+        where=finding.where,
         flags=finding.flags,
         removable_s=finding.removable_s,
         evidence=finding.evidence or (finding.message,),

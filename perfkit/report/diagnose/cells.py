@@ -34,6 +34,7 @@ def cells(diagnosis: Diagnosis | None) -> Cells:
     for name, verdict in _named((one.kind, one) for one in diagnosis.verdicts):
         head = f"verdict_{name}"
         found[f"{head}_stage"] = _text(verdict.stage)
+        found[f"{head}_where"] = _text(verdict.where)
         found[f"{head}_flags"] = _text("; ".join(verdict.flags))
         found[f"{head}_severity"] = verdict.severity
         found |= _interval(f"{head}_share", verdict.share)

@@ -125,7 +125,7 @@ def stage_of(verdict: Verdict, document: Document) -> str:
     if not stage:
         return ""
     if verdict.kind == "input_bound":
-        return _of_input(stage, document)
+        return _of_input(stage, verdict.where, document)
     if re.search(r":\d+$", stage):
         return f"it is {stage}"
     if verdict.kind == "periodic_bound":
@@ -138,7 +138,7 @@ def stage_of(verdict: Verdict, document: Document) -> str:
     return title(stage) if verdict.kind == "compute_bound" else f"{title(stage)} is the stage"
 
 
-def _of_input(stage: str, document: Document) -> str:
+def _of_input(stage: str, where: str | None, document: Document) -> str:
     if stage == "transfer":
         return "handing batches over from worker to trainer is the stage"
     what = {
@@ -146,7 +146,8 @@ def _of_input(stage: str, document: Document) -> str:
         "decode": f"{_decoding(document)}decoding",
         "collate": "putting batches together (collate)",
     }.get(stage, title(stage))
-    return f"{what}{_where(document)} is the stage"
+    mostly = "" if where is None else f", most of it in {plain(where)}"
+    return f"{what}{_where(document)} is the stage{mostly}"
 
 
 def _decoding(document: Document) -> str:

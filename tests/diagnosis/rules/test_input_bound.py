@@ -46,6 +46,7 @@ def test_the_function_that_makes_batches_is_named(workers: int) -> None:
     named, nameless = check(replace(given, making=seen)), check(given)
     assert named is not None and nameless is not None
     assert told in named.evidence and told not in nameless.evidence
+    assert (named.where, nameless.where) == ("augment (data.py:12)", None)
 
 
 @pytest.mark.parametrize("missing", ["exposed_wait_s", "epoch_parts_s"])

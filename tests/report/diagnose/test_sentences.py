@@ -35,6 +35,14 @@ def test_the_headline_tells_cost_step_and_stage() -> None:
     )
 
 
+def test_the_headline_tells_the_function_that_makes_batches() -> None:
+    """Where most of that was seen in one."""
+    shown = with_verdict(DECODE, "input_bound", stage="decode", where="augment (data.py:12)")
+    assert sentences.headline(shown).endswith(
+        "JPEG decoding in 2 workers is the stage, most of it in augment (data.py:12)."
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "stage", "said"),
     [
