@@ -53,10 +53,10 @@ def workers(count: int) -> str:
     return f"{count} worker{'' if count == 1 else 's'}"
 
 
-def made_in(making: Mapping[str, OwnWork]) -> str:
-    """Say what the making of batches was mostly seen in."""
+def made_in(making: Mapping[str, OwnWork], what: str = "that") -> str:
+    """Say what the making of batches, or what it is called there, was mostly seen in."""
     name, work = next(iter(making.items()))
-    return f"{units.share(work.share)} of that was seen in {own(name)}{mostly_in(work)}."
+    return f"{units.share(work.share)} of {what} was seen in {own(name)}{mostly_in(work)}."
 
 
 MOSTLY = 0.5

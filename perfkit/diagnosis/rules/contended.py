@@ -44,6 +44,7 @@ def check(evidence: Evidence) -> Finding | None:
             "Leave cores to the training: fewer workers, one thread in each, or data that is decoded"
             " beforehand."
         ),
+        where=figures.place_of(evidence.making),
         flags=() if full is None else ("full",) if full else ("fighting",),
         removable_s=found.removable_s["contention"],
         evidence=tuple(_witnesses(evidence, found)),
@@ -70,4 +71,6 @@ def _witnesses(evidence: Evidence, found: Attribution) -> list[str]:
         told.append(
             f"The next batch was ready at {units.share(ready)} of the steps: waits do not show this."
         )
+    if evidence.making:
+        told.append(figures.made_in(evidence.making, "the workers' work"))
     return told

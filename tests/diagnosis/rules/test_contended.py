@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from evidences import CONFIG, blocks, evidence, spread
 
+from perfkit.diagnosis.evidence import OwnWork
 from perfkit.diagnosis.rules.contended import MODERATE_SHARE, check
 from perfkit.document import Finding
 
 TRAINING = replace(CONFIG, num_samples=1600, num_workers=2)
 
 
-def checked(idle_s: float, running_s: float, **told: Any) -> Finding | None:
+def checked(
+    idle_s: float, running_s: float, making: Mapping[str, OwnWork] | None = None, **told: Any
+) -> Finding | None:
     """100 steps of 0.1 s; beside idle and running workers a replayed step takes so long."""
     arms = [
         *blocks("real", 0.1, **told),
@@ -23,7 +27,7 @@ def checked(idle_s: float, running_s: float, **told: Any) -> Finding | None:
     ]
     phases = {"forward": 0.04, "backward": 0.06}
     made = evidence(TRAINING, 2, epoch_parts_s={"steps": 10.0}, phases_s=phases)
-    return check(replace(made, stretches=tuple(arms)))
+    return check(replace(made, stretches=tuple(arms), making=making or {}))
 
 
 def test_it_fires_at_its_threshold_and_not_below() -> None:
@@ -44,6 +48,17 @@ def test_both_witnesses_are_told() -> None:
     assert "takes 23.0 ms longer beside running workers" in arms
     assert "had no core for 20.0 ms of a step" in delay
     assert ready == "The next batch was ready at 100 % of the steps: waits do not show this."
+
+
+def test_what_the_workers_do_is_told() -> None:
+    """A function of the user's own that could be cheaper."""
+    making = {"__getitem__ (eeg.py:51)": OwnWork(share=0.9, inner="filter_bank, eeg.py:41")}
+    found = checked(0.009, 0.032, making=making)
+    assert found is not None and found.where == "filter_bank (eeg.py:41)"
+    assert found.evidence[-1] == (
+        "90 % of the workers' work was seen in `__getitem__` (eeg.py:51), most of it in filter_bank,"
+        " eeg.py:41."
+    )
 
 
 def test_cores_that_are_not_full_are_fought_for_all_the_same() -> None:
