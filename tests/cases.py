@@ -86,6 +86,17 @@ CASES: dict[str, tuple[Evidence, Any]] = {
         attributed(waiting=6.0, compute=4.0, row=DECODES),
         judged("input_bound", "decode"),
     ),
+    "cheaper_sample": (
+        replace(
+            attributed(waiting=6.0, compute=4.0, row=DECODES),
+            making={
+                "__getitem__ (data.py:31)": OwnWork(
+                    share=0.9, inner="augment, data.py:12", inner_share=0.8
+                )
+            },
+        ),
+        judged("input_bound", "decode"),
+    ),
     "vectorised_collate": (
         attributed(waiting=6.0, compute=4.0, row={"loader": {"fetch_s": 0.01, "collate_s": 0.09}}),
         judged("input_bound", "collate"),

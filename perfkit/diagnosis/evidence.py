@@ -160,6 +160,8 @@ class OwnWork:
     """It is done after steps, not between epochs."""
     inner: str | None = None
     """The function, with its line, that most of it is in: `burn, common.py:5`."""
+    inner_share: float | None = None
+    """What `share` is of that function alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

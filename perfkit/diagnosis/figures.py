@@ -63,13 +63,24 @@ MOSTLY = 0.5
 """A function that more of some time was seen in names it."""
 
 
-def place_of(works: Mapping[str, OwnWork]) -> str | None:
-    """Return the function that more than half of some time was seen in, if one was: `f (data.py:12)`."""
+def taken_by(works: Mapping[str, OwnWork]) -> tuple[str, float] | None:
+    """Return the function that more than half of some time was seen in, and its share; None where none was.
+
+    The innermost that is, with its line: `augment (data.py:12)`.
+    """
     for name, work in works.items():
+        function, comma, place = (work.inner or "").rpartition(", ")
+        if comma and (work.inner_share or 0.0) > MOSTLY:
+            return f"{function} ({place})", work.inner_share or 0.0
         if work.share > MOSTLY:
-            function, comma, place = (work.inner or "").rpartition(", ")
-            return f"{function} ({place})" if comma else name
+            return name, work.share
     return None
+
+
+def place_of(works: Mapping[str, OwnWork]) -> str | None:
+    """Return the function that `taken_by` names."""
+    taken = taken_by(works)
+    return None if taken is None else taken[0]
 
 
 def own(name: str) -> str:

@@ -56,10 +56,17 @@ class Seen:
     @property
     def inner(self) -> str | None:
         """Return the function, with its line, that more than half of this one's time is in."""
-        for (function, _), lines in self.inside.items():
-            if sum(lines.values()) > MOSTLY * self.seconds:
-                return f"{function}, {max(lines, key=lambda line: lines[line])}"
-        return None
+        if not self.inside:
+            return None
+        (function, _), lines = max(self.inside.items(), key=lambda item: sum(item[1].values()))
+        if sum(lines.values()) <= MOSTLY * self.seconds:
+            return None
+        return f"{function}, {max(lines, key=lambda line: lines[line])}"
+
+    @property
+    def inner_s(self) -> float:
+        """Return the seconds of the function inside this one that was seen longest."""
+        return max((sum(lines.values()) for lines in self.inside.values()), default=0.0)
 
 
 def functions_in(events: Iterable[Mapping[str, Any]]) -> list[Seen]:
@@ -110,7 +117,11 @@ def shares(seen: Sequence[Seen]) -> dict[str, OwnWork]:
     """Return the functions that a tenth of the time or more was seen in."""
     whole_s = sum(one.seconds for one in seen)
     return {
-        one.name: OwnWork(share=one.seconds / whole_s, inner=one.inner)
+        one.name: OwnWork(
+            share=one.seconds / whole_s,
+            inner=one.inner,
+            inner_share=None if one.inner is None else one.inner_s / whole_s,
+        )
         for one in seen
         if one.seconds >= LEAST_SHARE * whole_s
     }

@@ -52,7 +52,11 @@ def test_both_witnesses_are_told() -> None:
 
 def test_what_the_workers_do_is_told() -> None:
     """A function of the user's own that could be cheaper."""
-    making = {"__getitem__ (eeg.py:51)": OwnWork(share=0.9, inner="filter_bank, eeg.py:41")}
+    making = {
+        "__getitem__ (eeg.py:51)": OwnWork(
+            share=0.9, inner="filter_bank, eeg.py:41", inner_share=0.7
+        )
+    }
     found = checked(0.009, 0.032, making=making)
     assert found is not None and found.where == "filter_bank (eeg.py:41)"
     assert found.evidence[-1] == (

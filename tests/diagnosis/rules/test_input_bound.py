@@ -38,7 +38,9 @@ def test_share_is_of_the_epoch() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_function_that_makes_batches_is_named(workers: int) -> None:
     """In the training process or in its workers."""
-    seen = {"__getitem__ (data.py:31)": OwnWork(share=0.8, inner="augment, data.py:12")}
+    seen = {
+        "__getitem__ (data.py:31)": OwnWork(share=0.8, inner="augment, data.py:12", inner_share=0.6)
+    }
     given = evidence(
         replace(CONFIG, num_workers=workers), exposed_wait_s=0.05, loader={"fetch_s": 0.08}
     )

@@ -94,7 +94,9 @@ def test_what_batches_are_made_in_is_named(tmp_path: Path) -> None:
     script.event("batch_stack", where="d.py:7", function="__getitem__", seconds=6.0, **inner)
     script.event("batch_stack", where="train.py:20", function="<library>", seconds=4.0)
     found = run_of(script, tmp_path).evidence.making
-    assert found == {"__getitem__ (d.py:7)": OwnWork(share=0.6, inner="tokenize, text.py:5")}
+    assert found == {
+        "__getitem__ (d.py:7)": OwnWork(share=0.6, inner="tokenize, text.py:5", inner_share=0.6)
+    }
     (verdict,) = [one for one in diagnosed(script, tmp_path / "again").verdicts if one.stage]
     assert (
         "60 % of that was seen in `__getitem__` (d.py:7), most of it in tokenize, text.py:5."
@@ -124,7 +126,7 @@ def test_what_workers_make_batches_in_is_named(tmp_path: Path) -> None:
     run = attached_run(recorded)
     assert run is not None
     assert run.evidence.making == {
-        "__getitem__ (d.py:7)": OwnWork(share=1.0, inner="decode, d.py:2"),
+        "__getitem__ (d.py:7)": OwnWork(share=1.0, inner="decode, d.py:2", inner_share=1.0),
     }
     assert recorded.told("worker_stack")[0]["seconds"] == 6.0
 
