@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from cases import (
     ALONE,
-    CASES,
     COMPILED,
     COMPUTE,
     DECODES,
@@ -24,7 +23,6 @@ from own_settings import having
 from pipelines import WORKERS, attributed, judged
 
 from perfkit.diagnosis.evidence import Evidence, OwnWork
-from perfkit.diagnosis.predict import epoch_s, pipeline_of
 
 INPUT = judged("input_bound", "decode")
 
@@ -33,65 +31,6 @@ def _untracked(other_s: float, name: str) -> Evidence:
     """Time in no part, all of it seen in one place."""
     made = attributed(compute=10.0 - other_s, other=other_s)
     return replace(made, untracked={name: OwnWork()})
-
-
-def _made_in(work: OwnWork) -> Evidence:
-    """Batches that are late in decoding, seen in one function."""
-    late = attributed(waiting=6.0, compute=4.0, row=DECODES)
-    return replace(late, making={"__getitem__ (d.py:9)": work})
-
-
-def saves(name: str) -> float:
-    """Seconds of an epoch that a remedy saves in its case."""
-    made, judgement = CASES[name]
-    proposal, now = propose(name, made, judgement), pipeline_of(made)
-    assert proposal is not None and now is not None
-    return epoch_s(now) - epoch_s(proposal.effect(now))
-
-
-@pytest.mark.parametrize(
-    ("name", "saved"),
-    [
-        ("num_workers", 6.0),
-        ("prefetch_factor", 6.0),
-        ("persistent_workers", 2.0),
-        ("pin_memory", 2.0),
-        ("passive_threads", 2.0),
-        ("num_threads", 2.0),
-        ("worker_threads", 2.0),
-        ("batched_fetch", 2.0),
-        ("pack_tensors", 6.0),
-        ("cache_decoded", 6.0),
-        # of 100 ms 28 are left, of which all but 40 hide behind computing
-        ("cheaper_sample", 6.0),
-        ("vectorised_collate", 6.0),
-        # of 8 and 2 parts 8 - 2 / 2 go
-        ("vectorised_forward", 7.0),
-        ("frozen_outputs", 7.0),
-        ("metrics_every", 1.0),
-        ("viz_every", 1.0),
-        ("periodic_every", 1.0),
-        ("batches_ahead", 5.4),
-        ("eval_every", 1.0),
-        ("eval_batched", 2.0),
-        ("bf16", 10.0 * 15 / 16),
-        ("amp", 10.0 * 15 / 16),
-        ("tf32", 10.0 * 7 / 8),
-        ("compile", 5.0),
-        ("channels_last", 5.0),
-        ("fused_optimizer", 2.0),
-        ("malloc", 10.0 * (1 - 53 / 66)),
-        ("fewer_syncs", 2.0),
-        ("batch_size", 5.0),
-        ("base_channels", 10.0 * 7 / 16),
-        ("num_blocks", 2.5),
-        ("baseline", 8.0),
-        ("ddp", 3.0),
-    ],
-)
-def test_exact_seconds(name: str, saved: float) -> None:
-    """What each saves of an epoch of 10 s in its case, a bound at its best."""
-    assert saves(name) == pytest.approx(saved)
 
 
 @pytest.mark.parametrize(
@@ -213,10 +152,6 @@ def test_exact_seconds(name: str, saved: float) -> None:
             judged("input_bound", "collate"),
         ),
         ("cache_decoded", attributed(waiting=0.4, compute=9.6, row=DECODES), INPUT),
-        # nobody looked; a whole `__getitem__`; less than half of it
-        ("cheaper_sample", attributed(waiting=6.0, compute=4.0, row=DECODES), INPUT),
-        ("cheaper_sample", _made_in(OwnWork(share=0.9)), INPUT),
-        ("cheaper_sample", _made_in(OwnWork(share=0.4, inner="f, d.py:1", inner_share=0.3)), INPUT),
         # decoding is late; hardly any wait; stacking what lay in memory
         ("vectorised_collate", attributed(waiting=6.0, compute=4.0, row=DECODES), INPUT),
         (

@@ -214,3 +214,26 @@ def test_how_often_periodic_work_is_done(
     assert proposal.why.startswith(why)
     assert f"if {condition}" in proposal.snippet
     ast.parse(proposal.snippet)
+
+
+@pytest.mark.parametrize(
+    ("share", "inner", "inner_share", "named"),
+    [
+        (0.9, "augment, d.py:1", 0.6, "60 % of making a batch was seen in augment, d.py:1."),
+        # a whole `__getitem__` is what caching it is for; a function that takes less than half is no place
+        (0.9, None, None, None),
+        (0.45, "augment, d.py:1", 0.4, None),
+    ],
+)
+def test_a_function_that_takes_most_of_a_batch_is_to_be_cheaper(
+    share: float, inner: str | None, inner_share: float | None, named: str | None
+) -> None:
+    """Where batches are late, or cores are fought for; where nobody looked nothing is known."""
+    work = OwnWork(share=share, inner=inner, inner_share=inner_share)
+    late = attributed(waiting=6.0, compute=4.0, row=DECODES)
+    seen = replace(late, making={"__getitem__ (d.py:9)": work})
+    for judgement in (judged("input_bound", "decode"), judged("contended")):
+        proposal = propose("cheaper_sample", seen, judgement)
+        assert (proposal.why if proposal else None) == named
+        assert propose("cheaper_sample", late, judgement) is None
+    assert propose("cheaper_sample", seen, judged("compute_bound")) is None
