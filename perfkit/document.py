@@ -195,10 +195,8 @@ class StepWindows:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One configuration and what was measured of it. A null value has its reason in `unavailable`.
-
-    What the members of its mappings are is told in `perfkit.members`.
-    """
+    """One configuration and what was measured of it. A null value has its reason in `unavailable`, and the
+    members of mappings are told in `perfkit.members`."""
 
     key: str
     """`arch/variant`; unique in a Document."""
