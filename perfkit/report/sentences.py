@@ -74,6 +74,10 @@ def _one(row: Row, names: dict[str, str]) -> str:
     return f"{names[row.key]} trains an epoch in {epoch} {unit[1]} ({rate})."
 
 
+FAR = 2.0
+"""A ratio beyond it is told as it was measured, where there are too few generations for an interval."""
+
+
 def _pair(row: Row, document: Document, names: dict[str, str]) -> list[str]:
     """Two rows that were both measured: one held against the other."""
     reference = document.rows[0]
@@ -93,6 +97,8 @@ def _pair(row: Row, document: Document, names: dict[str, str]) -> list[str]:
         said = [
             f"{this} and {that} train an epoch in the same time, within {within}: {_shown(row)}."
         ]
+    elif judged.low is None and not 1 / FAR <= judged.value <= FAR:
+        said = [f"As far as that was measured, {this} is {_shown(row)} as {that}: {times}."]
     else:
         said = [f"Whether {this} is faster than {that} is not settled: {_shown(row)}."]
     return said + _memory(row, document)

@@ -52,6 +52,19 @@ def test_same() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.11, "As far as that was measured, amp is 0.11× as fast as fp32: "),
+        (2.1, "As far as that was measured, amp is 2.10× as fast as fp32: "),
+        (0.6, "Whether amp is faster than fp32 is not settled: 0.60× as fast."),
+    ],
+)
+def test_what_is_far_from_one_is_told_without_an_interval(value: float, said: str) -> None:
+    """Ten times as slow is no open question, though an interval needs more generations."""
+    assert two(judged(value, None, None, "inconclusive")).startswith(said)
+
+
 def test_inconclusive_says_what_to_run() -> None:
     """The command that would settle it is the one that was run, with a larger budget."""
     said = meaning(INCONCLUSIVE)
