@@ -6,8 +6,9 @@ import contextlib
 import functools
 import os
 import shlex
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,7 +84,7 @@ def attach(request: RunRequest, json: str | None) -> int:
     # of this moment: the script may go elsewhere
     target = None if json is None else os.path.abspath(json)
     environ = environment(folder.path, {**os.environ, **request.variables})
-    with AttachedProcess(request.command, environ) as child:
+    with _removed_if_not_started(folder), AttachedProcess(request.command, environ) as child:
         if refused is not None:
             say(f"{refused}; the study lies in {folder.path}")
         say(f"watching {shlex.join(request.command)}, recording to {folder.path}")
@@ -93,6 +94,18 @@ def attach(request: RunRequest, json: str | None) -> int:
             _guarded(watch, _look)
         _guarded(watch, lambda watch: _end(watch, folder, code, target))
     return code
+
+
+@contextlib.contextmanager
+def _removed_if_not_started(study: StudyFolder) -> Iterator[None]:
+    """Take a study away of which nothing ran: `latest` is the one before it."""
+    from perfkit.engine.attached_process import CannotStart
+
+    try:
+        yield
+    except CannotStart:
+        shutil.rmtree(study.path, ignore_errors=True)
+        raise
 
 
 def say(text: str) -> None:

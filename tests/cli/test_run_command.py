@@ -123,9 +123,10 @@ def test_streams_are_the_script_s_own(tmp_path: Path) -> None:
 def test_a_command_that_cannot_be_started_ends_as_in_a_shell(
     tmp_path: Path, here: Here, capsys: pytest.CaptureFixture[str], command: str, code: int
 ) -> None:
-    """With an error of ours that names it."""
+    """With an error of ours that names it, and no study: the one before stays the latest."""
     (tmp_path / "not_executable").write_text("")
     assert here("--", command) == code
+    assert not list(tmp_path.glob(".perfkit/*-run"))
     assert capsys.readouterr().err.startswith(f"error: cannot start {command}: ")
 
 
