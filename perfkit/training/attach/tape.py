@@ -83,9 +83,8 @@ class Tape:
     def once_played(self, do: Callable[[], None]) -> None:
         """Do something once all that was noted until now has been worked up."""
         with self._playing:
-            noted = self._played + len(self._notes)
-            if noted > self._played:
-                self._once.append((noted, do))
+            if self._notes:
+                self._once.append((self._played + len(self._notes), do))
                 return
         do()
 
@@ -122,7 +121,9 @@ class Tape:
         """Work up together what is noted of whole steps that are like the one before them, if anything is."""
         notes, once, length = self._notes, self._once, len(PLAIN_STEP)
         most = (once[0][0] - self._played if once else len(notes)) // length
-        if not most or notes[0][1] is not _asks or not self._steps.is_plain(notes[0][2]):
+        if not most or [note[1] for note in islice(notes, length)] != PLAIN_STEP:
+            return False
+        if not self._steps.is_plain(notes[0][2]):
             return False
         whole = list(islice(notes, most * length))
         calls = [note[1] for note in whole]
@@ -131,11 +132,9 @@ class Tape:
             plain = calls[at : at + length] == PLAIN_STEP
             return plain and all(whole[at + n][2] is whole[n][2] for n in (0, 4))
 
-        count = 0
+        count = 1
         while is_like_first(count * length):
             count += 1
-        if not count:
-            return False
         del whole[count * length :]
         for _ in whole:
             notes.popleft()
