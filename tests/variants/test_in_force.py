@@ -119,6 +119,46 @@ def test_a_fused_optimizer_keeps_hooks_and_schedules() -> None:
     assert found["rate"] == pytest.approx(0.01)
 
 
+UPDATES = """
+from perfkit.training.failures import CannotRun
+called = {}
+# a plug-in of the tests' own is for one optimizer
+for name in sorted({*variants.names()} - {"half_rate"}):
+    one = variants.get(name)
+    value = {"N": "2", "0|1": "1"}.get(one.value, (one.value or "").split("|")[0])
+    variant = f"{name}={value}" if one.value_required else name
+    COUNT.clear()
+    try:
+        training = Training(variants.configure(RunConfig(arch="tiny"), variants.parse(variant)))
+    except CannotRun as error:
+        called[variant] = str(error)
+        continue
+    for one in training.optimizers:
+        for parameter in one.param_groups[0]["params"]:
+            parameter.grad = torch.ones_like(parameter)
+    for _ in range(3):
+        for one in training.optimizers:
+            one.step()
+    called[variant] = len(COUNT)
+print(json.dumps(called))
+"""
+
+
+def test_no_variant_loses_an_optimizer_s_hooks() -> None:
+    """Under each one that there is they run at every update, or it is refused."""
+    env = {**os.environ, "PERFKIT_PATH": str(PLUGINS)}
+    program = PROGRAM[: PROGRAM.index("for variant in")] + UPDATES
+    done = subprocess.run(
+        [sys.executable, "-c", program, HOOKED], capture_output=True, text=True, env=env
+    )
+    assert done.returncode == 0, done.stderr
+    called = json.loads(done.stdout.splitlines()[-1])
+    assert {"fused_optimizer", "accumulate=2", "compile", "bf16"} <= called.keys()
+    refused = {variant for variant, calls in called.items() if isinstance(calls, str)}
+    assert refused <= {"pin_memory=1", "tf32"}, "on a CPU"
+    assert {calls for calls in called.values() if isinstance(calls, int)} == {3}
+
+
 @pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW"])
 def test_fused_updates_are_those_of_an_optimizer_made_fused(kind: str) -> None:
     """Bit for bit, over some steps."""
