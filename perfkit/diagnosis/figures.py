@@ -77,7 +77,7 @@ def taken_by(works: Mapping[str, OwnWork]) -> tuple[str, float] | None:
     return None
 
 
-def place_of(works: Mapping[str, OwnWork]) -> str | None:
+def function_of(works: Mapping[str, OwnWork]) -> str | None:
     """Return the function that `taken_by` names."""
     taken = taken_by(works)
     return None if taken is None else taken[0]

@@ -44,7 +44,7 @@ def check(evidence: Evidence) -> Finding | None:
             "Leave cores to the training: fewer workers, one thread in each, or data that is decoded"
             " beforehand."
         ),
-        where=figures.place_of(evidence.making),
+        where=figures.function_of(evidence.making),
         flags=() if full is None else ("full",) if full else ("fighting",),
         removable_s=found.removable_s["contention"],
         evidence=tuple(_witnesses(evidence, found)),

@@ -58,7 +58,7 @@ def check(evidence: Evidence) -> Finding | None:
         ),
         try_next=_advice(evidence, found, stage),
         stage=stage,
-        where=None if stage == "transfer" else figures.place_of(evidence.making),
+        where=None if stage == "transfer" else figures.function_of(evidence.making),
         flags=_flags(evidence, found, stage),
         removable_s=figures.together(_without_handing_over(evidence, found), parts),
         evidence=tuple(_witnesses(evidence, found, stage, parts)),

@@ -26,7 +26,7 @@ from perfkit.records import LIBRARY
 from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.watcher import FIRST, LATER
-from perfkit.training.probe.frames import Seen, place, seen_in, users_codes, users_line
+from perfkit.training.probe.frames import Seen, seen_in, users_codes, users_line
 
 EVERY_S = 0.05
 _real_path = functools.cache(os.path.realpath)
@@ -172,18 +172,12 @@ class StackSampler:
         """Append what has changed."""
         for (event, seen), seconds in list(self._sums.items()):
             if self._written.get((event, seen)) != seconds:
-                inner = {
-                    "inner": seen.inner,
-                    "inner_where": place(seen.inner_path, seen.inner_line),
-                }
                 folder.event(
                     event,
-                    where=place(seen.path, seen.line),
-                    function=seen.function,
+                    **seen.told(),
                     seconds=seconds,
                     in_steps=self._in_steps[event, seen],
                     of_steps=self._of_steps,
-                    **(inner if seen.inner else {}),
                 )
                 self._written[event, seen] = seconds
 

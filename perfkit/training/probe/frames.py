@@ -71,6 +71,14 @@ class Seen(NamedTuple):
     called: bool = True
     """Whether the loop calls it; else it is the loop's own line, which runs no further code of the user's."""
 
+    def told(self) -> dict[str, str]:
+        """Return it as an event says it."""
+        where = place(self.path, self.line) if self.path else self.function
+        found = {"function": self.function, "where": where}
+        if self.inner:
+            found |= {"inner": self.inner, "inner_where": place(self.inner_path, self.inner_line)}
+        return found
+
 
 def users_codes(frame: FrameType | None) -> tuple[CodeType, ...]:
     """Return the code of the user's own functions that run, the outermost first."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from perfkit.jsonlines import JsonLines
 from perfkit.records import LIBRARY, WORKER_STACK
-from perfkit.training.probe.frames import Seen, place, seen_in, users_codes
+from perfkit.training.probe.frames import Seen, seen_in, users_codes
 from perfkit.training.probe.ledger import WorkerLedger
 
 EVERY_S = 0.05
@@ -90,19 +90,6 @@ class MakingStacks:
         """Append what has grown; on a disk that is full it is lost."""
         with contextlib.suppress(OSError):
             for seen, seconds in list(self._sums.items()):
-                if self._written.get(seen) == seconds:
-                    continue
-                inner = {
-                    "inner": seen.inner,
-                    "inner_where": place(seen.inner_path, seen.inner_line),
-                }
-                self._lines.append(
-                    {
-                        "event": WORKER_STACK,
-                        "function": seen.function,
-                        "where": place(seen.path, seen.line) if seen.called else seen.function,
-                        "seconds": seconds,
-                        **(inner if seen.inner else {}),
-                    }
-                )
-                self._written[seen] = seconds
+                if self._written.get(seen) != seconds:
+                    self._lines.append({"event": WORKER_STACK, **seen.told(), "seconds": seconds})
+                    self._written[seen] = seconds
