@@ -73,8 +73,8 @@ class Cause:
     stage: str | None = None
     """Where in it, e.g. `decode` or `transfer` of `input_bound`; null where it has no stages."""
     where: str | None = None
-    """The user's own function that most of it was seen in, with its line: `augment (data.py:12)`; null where
-    none was."""
+    """The function, the user's own or a library's, that most of it was seen in, with its line:
+    `augment (data.py:12)`; null where none was."""
     flags: tuple[str, ...] = ()
     removable_s: Interval | None = None
     """Seconds an epoch would save if this one cause were gone; null where it cannot be told."""

@@ -28,7 +28,7 @@ NAN = math.nan
 UNKNOWN = -1
 """In a field that counts: it was not told."""
 LIBRARY = "<library>"
-"""What a watched script's stack samples call time in which no function of the user's own runs."""
+"""What samples of a stack call time in which no function runs that has a name of use to anybody."""
 WORKER_STACK = "worker_stack"
 """The event that says what a loader worker was seen in while it made batches."""
 PHASES = (

@@ -90,8 +90,13 @@ def own(name: str) -> str:
 
 
 def mostly_in(work: OwnWork | None) -> str:
-    """Say which function most of some work is in; empty where that is not known."""
-    return "" if work is None or work.inner is None else f", most of it in {work.inner}"
+    """Say which function most of some work is in, or what its parts are; empty where neither is known."""
+    if work is None:
+        return ""
+    if work.inner is not None:
+        return f", most of it in {work.inner}"
+    parts = [f"{units.share(part)} {where}" for where, part in work.parts.items()]
+    return f": {'; '.join(parts)}" if parts else ""
 
 
 def of_long_forward(evidence: Evidence) -> str:

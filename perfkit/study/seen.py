@@ -1,4 +1,4 @@
-"""Functions of the user's own that samplers of stacks have seen, and how often work is done. Pure."""
+"""Functions that samplers of stacks have seen, and how often work is done. Pure."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Seen:
     """Seconds by the line, file:line, that calls it."""
     inside: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
     """By function and file that it led to, the seconds by line."""
+    alone: dict[str, float] = field(default_factory=dict)
+    """What `lines` is of the time in which it led to none."""
 
     @property
     def name(self) -> str:
@@ -56,17 +58,29 @@ class Seen:
     @property
     def inner(self) -> str | None:
         """Return the function, with its line, that more than half of this one's time is in."""
-        if not self.inside:
-            return None
-        (function, _), lines = max(self.inside.items(), key=lambda item: sum(item[1].values()))
-        if sum(lines.values()) <= MOSTLY * self.seconds:
-            return None
-        return f"{function}, {max(lines, key=lambda line: lines[line])}"
+        name, seconds = max(self._inside_s.items(), key=lambda item: item[1], default=("", 0.0))
+        return name if seconds > MOSTLY * self.seconds else None
 
     @property
     def inner_s(self) -> float:
         """Return the seconds of the function inside this one that was seen longest."""
-        return max((sum(lines.values()) for lines in self.inside.values()), default=0.0)
+        return max(self._inside_s.values(), default=0.0)
+
+    @property
+    def parts_s(self) -> dict[str, float]:
+        """Return the seconds by function inside this one, and by line of its own; empty for a single line."""
+        found = {f"in {name}": seconds for name, seconds in self._inside_s.items()}
+        if found or len(self.alone) > 1:
+            found |= {f"at {line}": seconds for line, seconds in self.alone.items()}
+        return found
+
+    @property
+    def _inside_s(self) -> dict[str, float]:
+        """Seconds by function, with its line."""
+        return {
+            f"{function}, {max(lines, key=lambda line: lines[line])}": sum(lines.values())
+            for (function, _), lines in self.inside.items()
+        }
 
 
 def functions_in(events: Iterable[Mapping[str, Any]]) -> list[Seen]:
@@ -95,6 +109,8 @@ def functions_in(events: Iterable[Mapping[str, Any]]) -> list[Seen]:
         if inner_function:
             inner_of = inner_function, _file(inner_where)
             _add(seen.inside.setdefault(inner_of, {}), inner_where, seconds)
+        else:
+            _add(seen.alone, where, seconds)
     return sorted(found.values(), key=lambda seen: -seen.seconds)
 
 
@@ -116,19 +132,20 @@ def most_seen(seen: Sequence[Seen]) -> Seen | None:
 def shares(seen: Sequence[Seen]) -> dict[str, OwnWork]:
     """Return the functions that a tenth of the time or more was seen in."""
     whole_s = sum(one.seconds for one in seen)
-    return {
-        one.name: OwnWork(
-            share=one.seconds / whole_s,
-            inner=one.inner,
-            inner_share=None if one.inner is None else one.inner_s / whole_s,
-        )
-        for one in seen
-        if one.seconds >= LEAST_SHARE * whole_s
-    }
+    return {one.name: _share(one, whole_s) for one in seen if one.seconds >= LEAST_SHARE * whole_s}
 
 
-def of_users(seen: Sequence[Seen]) -> dict[str, OwnWork]:
-    """Return the functions of the user's own among those that were seen, with their shares of all."""
+def _share(seen: Seen, whole_s: float) -> OwnWork:
+    share, inner = seen.seconds / whole_s, seen.inner
+    if inner is not None:
+        return OwnWork(share=share, inner=inner, inner_share=seen.inner_s / whole_s)
+    by_share = sorted(seen.parts_s.items(), key=lambda item: -item[1])
+    parts = {name: part_s / whole_s for name, part_s in by_share}
+    return OwnWork(share=share, parts={n: part for n, part in parts.items() if part >= LEAST_SHARE})
+
+
+def known(seen: Sequence[Seen]) -> dict[str, OwnWork]:
+    """Return the functions that have a name among those that were seen, with their shares of all."""
     found = shares(seen)
     return {name: work for name, work in found.items() if not name.startswith(LIBRARY)}
 

@@ -7,7 +7,7 @@ from perfkit.records import WORKER_STACK, FetchRecord
 from perfkit.study.attached import intervals
 from perfkit.study.attached.loop import Loop
 from perfkit.study.attached.read import Recorded, WorkerFile
-from perfkit.study.seen import functions_in, of_users
+from perfkit.study.seen import functions_in, known
 
 
 def made(recorded: Recorded, loop: Loop) -> tuple[list[WorkerFile], list[FetchRecord]]:
@@ -36,8 +36,8 @@ def made(recorded: Recorded, loop: Loop) -> tuple[list[WorkerFile], list[FetchRe
 def making(recorded: Recorded, loop: Loop) -> dict[str, OwnWork]:
     """What the making of batches was seen in: in the training process, or in the workers of the training."""
     if not loop.widest.num_workers:
-        return of_users(functions_in(recorded.told("batch_stack")))
+        return known(functions_in(recorded.told("batch_stack")))
     workers, _ = made(recorded, loop)
     training = {worker.pid for worker in workers}
     told = recorded.told(WORKER_STACK)
-    return of_users(functions_in(one for one in told if one.get("worker") in training))
+    return known(functions_in(one for one in told if one.get("worker") in training))

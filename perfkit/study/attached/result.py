@@ -39,7 +39,7 @@ from perfkit.study.attached.windows import compared, windows
 from perfkit.study.attached.work import dispatch_of, long_forward
 from perfkit.study.diagnose.evidence import evidence_of
 from perfkit.study.rows import make_rows
-from perfkit.study.seen import functions_in, of_users
+from perfkit.study.seen import functions_in, known
 
 VARIANT = "script"
 NOBODY_LOOKED = Loads()
@@ -112,7 +112,7 @@ def attached_run(
         untracked=seen,
         long_forward=long_forward(recorded, evidence.row.phases_s),
         making=making(recorded, loop),
-        first_making=of_users(functions_in(recorded.told("first_batch_stack"))),
+        first_making=known(functions_in(recorded.told("first_batch_stack"))),
         dispatch=dispatch_of(recorded, loop.steady, evidence.row.phases_s),
     )
     return AttachedRun(

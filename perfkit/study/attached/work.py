@@ -12,7 +12,7 @@ from perfkit.records import StepRecord
 from perfkit.stats import median
 from perfkit.study.attached.passes import NO_LOADER
 from perfkit.study.attached.read import Recorded
-from perfkit.study.seen import LEAST_SHARE, Seen, functions_in, most_seen, of_users, period, shares
+from perfkit.study.seen import LEAST_SHARE, Seen, functions_in, known, most_seen, period, shares
 
 BETWEEN_STEPS, BETWEEN_EPOCHS = "work between steps", "work between epochs"
 OURS = ("evaluation", "checkpoint", "metrics", "visualisation", BETWEEN_STEPS, BETWEEN_EPOCHS)
@@ -144,7 +144,7 @@ def long_forward(recorded: Recorded, phases_s: Mapping[str, float]) -> dict[str,
     """
     if phases_s.get("forward", 0.0) <= phases_s.get("backward", math.inf):
         return {}
-    return of_users(functions_in(recorded.told("forward_stack")))
+    return known(functions_in(recorded.told("forward_stack")))
 
 
 def dispatch_of(

@@ -13,7 +13,7 @@ from perfkit.document import Row
 from perfkit.engine.plan import RowPlan
 from perfkit.engine.results import BlockResult, ProcessResult, Profile
 from perfkit.study.forecast import known_parts_s, lost_of_the_epoch
-from perfkit.study.seen import functions_in, of_users
+from perfkit.study.seen import functions_in, known
 
 
 def evidence_of(
@@ -41,7 +41,7 @@ def evidence_of(
         burst=_burst(process.profile, _real_step_s(process)),
         dispatch=_dispatch(process.profile),
         telemetry=row.telemetry or None,
-        making=of_users(functions_in(process.worker_stacks)),
+        making=known(functions_in(process.worker_stacks)),
         environment=environment,
         lost={name: process.unavailable.get(name, "failed") for name in lost},
     )

@@ -26,7 +26,7 @@ from perfkit.records import LIBRARY
 from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.watcher import FIRST, LATER
-from perfkit.training.probe.frames import Seen, seen_in, users_codes, users_line
+from perfkit.training.probe.frames import Seen, seen_fetching, seen_in, users_codes, users_line
 
 EVERY_S = 0.05
 _real_path = functools.cache(os.path.realpath)
@@ -214,21 +214,28 @@ class StackSampler:
                 frame = sys._current_frames().get(self.thread)
                 if frame is not None:
                     seen, waits = seen_in(frame, self.loop), _waits(frame)
-                    steps.once_known(functools.partial(self._saw, seen, waits, now - before))
+                    fetching = None if seen.called else seen_fetching(frame)
+                    saw = functools.partial(self._saw, seen, fetching, waits, now - before)
+                    steps.once_known(saw)
             before = now
 
-    def _saw(self, seen: Seen, waits: bool, seconds: float) -> None:
-        """Keep what was seen at a moment that `Steps` knows now, if nothing else explains it."""
+    def _saw(self, seen: Seen, fetching: Seen | None, waits: bool, seconds: float) -> None:
+        """Keep what was seen at a moment that `Steps` knows now, if nothing else explains it.
+
+        Args:
+            fetching: the library's function that a batch is made in, if the loop calls none of the user's.
+            waits: whether the thread waits for another one.
+        """
         steps = self._steps
         forward = steps.computing
-        # a line that asks for batches and computes with them calls a library's loop
-        if not seen.called and (
-            steps.making is not None or (forward and seen.line == self.asks_at)
-        ):
-            seen = seen._replace(function=LIBRARY)
         if steps.making is not None:
+            if not seen.called:
+                seen = fetching or seen._replace(function=LIBRARY)
             self._waiting.append((MAKING[steps.making], steps.moment, seen, seconds))
             return
+        # a line that asks for batches and computes with them calls a library's loop
+        if not seen.called and forward and seen.line == self.asks_at:
+            seen = seen._replace(function=LIBRARY)
         explained = forward or steps.sees_forward or not steps.without_loader
         if (forward or steps.unexplained) and (explained or waits):
             event = FORWARD if forward else UNTRACKED

@@ -1,4 +1,4 @@
-"""Frames of the user's own code: which function is called, and where."""
+"""Frames of the user's own code, or of what makes their batches: which function is called, and where."""
 
 from __future__ import annotations
 
@@ -17,6 +17,14 @@ OURS = str(Path(perfkit.__file__).parent) + os.sep
 """Where the code of perfkit lies."""
 _WRAPPERS = ("contextlib.py", "functools.py")
 """Ends of files whose frames lie between a decorated function and its caller."""
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+"""Where packages are installed, within a path; Python's own library is not there."""
+_DATA = os.path.join("torch", "utils", "data", "")
+"""Torch's own code for data sets and loaders, within a path."""
+_FETCH = os.path.join(_DATA, "_utils", "fetch.py")
+"""End of the file in which a loader calls its data set and its collator."""
+_WORKLOADS = os.path.join(OURS, "training", "workloads", "")
+"""Where the data sets of perfkit lie."""
 
 
 def _library_folders() -> tuple[str, ...]:
@@ -33,8 +41,7 @@ def is_users(path: str) -> bool:
     """Whether a code object's file is the user's own: no library's, not ours, not made up."""
     if path.startswith("<") or path.startswith(OURS):
         return False
-    markers = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-    if any(marker in path for marker in markers):
+    if any(marker in path for marker in _INSTALLED):
         return False
     return not os.path.realpath(path).startswith(_LIBRARIES)
 
@@ -45,8 +52,14 @@ def line_of(frame: FrameType) -> int:
 
 
 def place(path: str, line: int) -> str:
-    """Return `file:line`, the file relative to the working directory if it lies below."""
+    """Return `file:line`, relative to the working directory, or to where a package is installed."""
     full = os.path.abspath(path)
+    if full.startswith(OURS):
+        return f"{os.path.relpath(full, Path(OURS).parent)}:{line}"
+    for marker in _INSTALLED:
+        _, marked, within = full.rpartition(marker)
+        if marked:
+            return f"{within}:{line}"
     try:
         below = os.path.relpath(full)
     except (ValueError, OSError):  # another drive, or the directory is gone
@@ -113,17 +126,54 @@ def seen_in(frame: FrameType, loop: Sequence[CodeType]) -> Seen:
     if not below:
         own = next((one for one in reversed(users[:common]) if _has_name(one)), users[0])
         return Seen(own.f_code.co_filename, line_of(own), own.f_code.co_name, "", "", 0, False)
-    called, innermost = below[0], below[-1]
-    where = called
-    if common and _caller(called) is users[common - 1]:
-        where = users[common - 1]
-    seen = Seen(where.f_code.co_filename, line_of(where), called.f_code.co_name, "", "", 0)
+    called = below[0]
+    by_loop = common and _caller(called) is users[common - 1]
+    return _called(called, below[-1], users[common - 1] if by_loop else None)
+
+
+def seen_fetching(frame: FrameType) -> Seen | None:
+    """Return the function of a library that a batch is made in; None where none is made, or by none.
+
+    The outermost one that a loader calls and that is not torch's, such as a data set's `__getitem__`, and the
+    innermost of an installed package that it led to.
+
+    Args:
+        frame: the innermost one; the user's own code does not run in the making of the batch.
+    """
+    installed: list[FrameType] = []
+    back: FrameType | None = frame
+    while back is not None and not back.f_code.co_filename.endswith(_FETCH):
+        if _has_name(back) and _is_package_s(back.f_code.co_filename):
+            installed.append(back)
+        back = back.f_back
+    if back is None or not installed:
+        return None
+    foreign = [one for one in installed if _DATA not in one.f_code.co_filename]
+    return _called(foreign[-1] if foreign else installed[-1], installed[0])
+
+
+def _called(called: FrameType, innermost: FrameType, where: FrameType | None = None) -> Seen:
+    """Return what was seen in a call.
+
+    Args:
+        where: the frame whose line calls it; its own where that is a library's.
+    """
+    at = called if where is None else where
+    seen = Seen(at.f_code.co_filename, line_of(at), called.f_code.co_name, "", "", 0)
     if innermost.f_code is called.f_code:
         return seen
     inner = innermost.f_code
     return seen._replace(
         inner=inner.co_name, inner_path=inner.co_filename, inner_line=line_of(innermost)
     )
+
+
+@functools.cache
+def _is_package_s(path: str) -> bool:
+    """Whether a file is an installed package's, or a data set of ours; what we wrap round both is neither."""
+    if path.startswith(OURS):
+        return path.startswith(_WORKLOADS)
+    return any(marker in path for marker in _INSTALLED)
 
 
 def _users(frame: FrameType | None) -> list[FrameType]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from perfkit.jsonlines import JsonLines
 from perfkit.records import LIBRARY, WORKER_STACK
-from perfkit.training.probe.frames import Seen, seen_in, users_codes
+from perfkit.training.probe.frames import Seen, seen_fetching, seen_in, users_codes
 from perfkit.training.probe.ledger import WorkerLedger
 
 EVERY_S = 0.05
@@ -77,13 +77,14 @@ class MakingStacks:
         try:
             time.sleep(self._jitter.uniform(0, JITTER_S))
             frame = sys._current_frames().get(self._thread)
-            if frame is None or not self._ledger.makes:
-                return
-            seen = seen_in(frame, self._below)
         finally:
+            # at once: with the short one the thread may go on while its frames are walked
             sys.setswitchinterval(usual_s)
+        if frame is None or not self._ledger.makes:
+            return
+        seen = seen_in(frame, self._below)
         if not seen.called:
-            seen = Seen("", 0, LIBRARY, "", "", 0, False)
+            seen = seen_fetching(frame) or Seen("", 0, LIBRARY, "", "", 0, False)
         self._sums[seen] = self._sums.get(seen, 0.0) + time.perf_counter() - before_s
 
     def _write(self) -> None:

@@ -104,6 +104,23 @@ def test_what_batches_are_made_in_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_what_making_is_divided_into_is_told(tmp_path: Path) -> None:
+    """Where no function has most of it: by function, and by the lines of its own that lead to none."""
+    script = epochs(Script(), 3, wait_s=0.02, made_s=(0.015, 0.004))
+    script.event("loader", loader=0, where="train.py:20", num_workers=0, batch_size=8)
+    for seconds, place in ((5.0, {}), (4.5, {"inner": "crop", "inner_where": "image.py:5"})):
+        script.event(
+            "batch_stack", where="d.py:7", function="__getitem__", seconds=seconds, **place
+        )
+    script.event("batch_stack", where="d.py:8", function="__getitem__", seconds=0.5)
+    found = run_of(script, tmp_path).evidence.making
+    parts = {"at d.py:7": 0.5, "in crop, image.py:5": 0.45}
+    assert found == {"__getitem__ (d.py:7)": OwnWork(share=1.0, parts=parts)}
+    told = "100 % of that was seen in `__getitem__` (d.py:7): 50 % at d.py:7; 45 % in crop, image.py:5."
+    (verdict,) = [one for one in diagnosed(script, tmp_path / "again").verdicts if one.stage]
+    assert told in verdict.evidence
+
+
 def test_what_workers_make_batches_in_is_named(tmp_path: Path) -> None:
     """Those of the training alone; what one of them tells again takes the place of what it told."""
     script = epochs(Script(), 3, wait_s=0.02, made_s=(0.015, 0.004))

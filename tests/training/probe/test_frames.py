@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from perfkit.training.probe.frames import Seen, seen_in, users_codes
+import pytest
+from torch.utils.data import DataLoader, Subset
+
+from perfkit.training.probe.frames import OURS, Seen, place, seen_fetching, seen_in, users_codes
 
 
 class Looks:
@@ -144,3 +150,105 @@ def test_without_a_loop_the_outermost_function_is_named() -> None:
     (found,) = looks.seen
     line = make_plots.__code__.co_firstlineno + 1
     assert (found.function, found.line, found.inner) == ("make_plots", line, "burn")
+
+
+FOLDER = """
+class ImageFolder:
+    def __init__(self, transform):
+        self.transform = transform
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return [self.transform(part) for part in (index,)][0]
+"""
+IMAGE = """
+def resize(sample):
+    return sample()
+"""
+
+
+def installed(path: Path, source: str) -> Any:
+    """The module of a package that lies where packages are installed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def looks(found: list[Any]) -> int:
+    """Native code of a library's, as a stack shows it: what calls it."""
+    frame = sys._getframe().f_back
+    assert frame is not None
+    found.append(seen_fetching(frame))
+    return 0
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_library_s_data_set_is_named_with_what_it_led_to(tmp_path: Path, wrapped: bool) -> None:
+    """Not torch's own that are wrapped round it; files are relative to where packages are installed."""
+    packages = tmp_path / "venv" / "site-packages"
+    folder = installed(packages / "torchvision" / "folder.py", FOLDER)
+    image = installed(packages / "PIL" / "image.py", IMAGE)
+    found: list[Seen | None] = []
+    images = folder.ImageFolder(lambda _: image.resize(lambda: looks(found)))
+    # the lambdas of this file are the test's, and stand for no function with a name
+    list(DataLoader(Subset(images, [0]) if wrapped else images))
+    (seen,) = found
+    assert seen is not None
+    assert seen.told() == {
+        "function": "__getitem__",
+        "where": "torchvision/folder.py:10",
+        "inner": "resize",
+        "inner_where": "PIL/image.py:3",
+    }
+
+
+def test_where_no_loader_makes_a_batch_no_library_is_named(tmp_path: Path) -> None:
+    image = installed(tmp_path / "site-packages" / "PIL" / "image.py", IMAGE)
+    found: list[Seen | None] = []
+    image.resize(lambda: looks(found))
+    assert found == [None]
+
+
+def test_a_data_set_of_perfkit_is_named_as_a_library_s_is() -> None:
+    """What wraps torch's functions to time them is not."""
+    from perfkit.training import workloads
+    from perfkit.training.probe import worker
+
+    sources = {
+        str(Path(str(module.__file__)).parent / "made.py"): name
+        for module, name in ((workloads, "decode"), (worker, "timed"))
+    }
+    found: list[Seen | None] = []
+    inner: Callable[[], Any] = functools.partial(looks, found)
+    for path, name in sources.items():
+        spaces: dict[str, Any] = {"inner": inner}
+        exec(compile(f"def {name}():\n    return inner()\n", path, "exec"), spaces)
+        inner = spaces[name]
+    list(DataLoader(range(1), collate_fn=lambda _: inner()))  # type: ignore[arg-type]
+    (seen,) = found
+    assert seen is not None
+    assert (seen.function, seen.inner) == ("decode", "")
+
+
+def test_a_place_is_told_as_short_as_it_is_plain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's own relative to where they work, a package's relative to where packages are."""
+    monkeypatch.chdir(tmp_path)
+    own, elsewhere = tmp_path / "src" / "train.py", tmp_path.parent / "other.py"
+    ours = Path(OURS) / "training" / "workloads" / "jpegs.py"
+    packages = tmp_path / ".venv" / "lib" / "site-packages"
+    assert [
+        place(str(path), 7) for path in (own, elsewhere, ours, packages / "PIL" / "image.py")
+    ] == [
+        "src/train.py:7",
+        f"{elsewhere}:7",
+        "perfkit/training/workloads/jpegs.py:7",
+        "PIL/image.py:7",
+    ]
