@@ -134,6 +134,13 @@ CASES: dict[str, tuple[Evidence, Any]] = {
         ),
         judged("untracked"),
     ),
+    "faster_producer": (
+        replace(
+            attributed(ALONE, waiting=6.0, compute=4.0),
+            waited={"batches (train.py:18)": OwnWork(share=1.0)},
+        ),
+        judged("input_bound"),
+    ),
     "eval_every": (attributed(compute=8.0, eval=2.0), judged("periodic_bound", "evaluation")),
     "eval_batched": (attributed(compute=8.0, eval=2.0), judged("periodic_bound", "evaluation")),
     "bf16": _computes(environment={"bf16_native": True}),

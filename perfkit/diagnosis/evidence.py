@@ -198,6 +198,9 @@ class Evidence:
     making: Mapping[str, OwnWork] = field(default_factory=dict)
     """What the making of batches was seen in, in a loader worker or where the training process makes them
     itself; empty where nobody looked."""
+    waited: Mapping[str, OwnWork] = field(default_factory=dict)
+    """Where the training was seen to wait for a batch that another thread or process of the script makes;
+    empty where a loader gives it."""
     first_making: Mapping[str, OwnWork] = field(default_factory=dict)
     """The same of the first batch of each epoch."""
     attached: bool = False

@@ -59,6 +59,27 @@ def made_in(making: Mapping[str, OwnWork], what: str = "that") -> str:
     return f"{units.share(work.share)} of {what} was seen in {own(name)}{mostly_in(work)}."
 
 
+def handed_over(evidence: Evidence, wait_s: float) -> list[str]:
+    """Say where batches are waited for that the script has made by a thread or process of its own.
+
+    Args:
+        wait_s: by a mean step.
+    """
+    name, work = next(iter(evidence.waited.items()))
+    told = [
+        f"The training was seen to wait {units.seconds(wait_s)} of a mean step for another thread or process,"
+        f" {units.share(work.share)} of it in {own(name)}{mostly_in(work)}."
+    ]
+    if evidence.making:
+        told.append(made_in(evidence.making, "that thread's time meanwhile"))
+    return told
+
+
+def maker(evidence: Evidence) -> str | None:
+    """Return the function that batches are made in, else that they are waited for in."""
+    return function_of(evidence.making) or function_of(evidence.waited)
+
+
 MOSTLY = 0.5
 """A function that more of some time was seen in names it."""
 

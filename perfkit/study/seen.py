@@ -22,6 +22,8 @@ LEAST_RARE_S = 0.15
 """Three samples of one step: work of every step is seen once in some of them."""
 REGULAR = 0.8
 """Work is done every so many steps if this part of the distances between two times is that."""
+NO_BATCH = ("join",)
+"""Who waits in these waits for the end of a thread or process, and for no batch of it."""
 _LINE_ALONE = "<module>"
 """What a script's own lines are called that are in no function."""
 
@@ -96,10 +98,10 @@ def functions_in(events: Iterable[Mapping[str, Any]]) -> list[Seen]:
             inner = str(one.get("inner") or ""), str(one.get("inner_where") or "")
             # told again whenever it has grown
             in_steps, of_steps = one.get("in_steps", 0), one.get("of_steps", 0)
-            key = one.get("worker"), str(function), str(where), *inner
+            key = one.get("worker"), one.get("waits_in"), str(function), str(where), *inner
             told[key] = float(seconds), in_steps, of_steps
     found: dict[tuple[str, str], Seen] = {}
-    for (_, function, where, inner_function, inner_where), figures in told.items():
+    for (_, _, function, where, inner_function, inner_where), figures in told.items():
         seconds, in_steps, of_steps = figures
         seen = found.setdefault((function, _file(where)), Seen(function=function))
         seen.seconds += seconds
@@ -112,6 +114,11 @@ def functions_in(events: Iterable[Mapping[str, Any]]) -> list[Seen]:
         else:
             _add(seen.alone, where, seconds)
     return sorted(found.values(), key=lambda seen: -seen.seconds)
+
+
+def is_wait(sample: Mapping[str, Any]) -> bool:
+    """Return whether a sample of the stack saw a wait for what another thread or process gives."""
+    return sample.get("waits_in", "") not in ("", *NO_BATCH)
 
 
 def _file(where: str) -> str:

@@ -27,6 +27,9 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
     """Return the number that is needed, where batches are waited for because they are not made yet."""
     if _seen.share(evidence, "waiting") < _seen.INPUT_SHARE or _seen.stage(judgement) == "transfer":
         return None
+    if evidence.waited:
+        # whatever makes the batches, it is no worker of a loader that the training goes over
+        return None
     now = pipeline_of(evidence)
     workers = None if now is None else _needed(now, evidence, judgement)
     if now is None or workers is None or workers <= now.workers:

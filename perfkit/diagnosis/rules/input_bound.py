@@ -58,7 +58,7 @@ def check(evidence: Evidence) -> Finding | None:
         ),
         try_next=_advice(evidence, found, stage),
         stage=stage,
-        where=None if stage == "transfer" else figures.function_of(evidence.making),
+        where=None if stage == "transfer" else figures.maker(evidence),
         flags=_flags(evidence, found, stage),
         removable_s=figures.together(_without_handing_over(evidence, found), parts),
         evidence=tuple(_witnesses(evidence, found, stage, parts)),
@@ -172,7 +172,9 @@ def _witnesses(
     hand_s = per_step_s(evidence, found, found.seconds["transfer"])
     steps, workers = found.not_ready_share, evidence.config.num_workers
     told = []
-    if workers == 0:
+    if evidence.waited:
+        told += figures.handed_over(evidence, wait_s)
+    elif workers == 0:
         told.append(
             f"The training process makes its batches itself, {units.seconds(wait_s)} for each step."
         )
@@ -238,6 +240,8 @@ def _handing_over(evidence: Evidence, found: Attribution) -> float | None:
 
 
 def _advice(evidence: Evidence, found: Attribution, stage: str | None) -> str:
+    if evidence.waited:
+        return "Make faster what makes the batches, or have several processes do it: a DataLoader's workers."
     if _is_held_up(evidence, found):
         return (
             "Batches were ready, and workers hand them over late because they compute in Python meanwhile."

@@ -123,7 +123,7 @@ def stage_of(verdict: Verdict, document: Document) -> str:
     if verdict.kind == "contended":
         return _contended(stage or next(iter(verdict.flags), ""), document)
     if not stage:
-        return ""
+        return "" if verdict.where is None else f"most of it in {plain(verdict.where)}"
     if verdict.kind == "input_bound":
         return _of_input(stage, verdict.where, document)
     if re.search(r":\d+$", stage):

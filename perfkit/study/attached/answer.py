@@ -29,6 +29,10 @@ WITHOUT_LOADER = (
     "most steps had no batch of their own from a DataLoader: an update is a step, and waiting for data is not"
     " known"
 )
+HANDED = (
+    "no step fetched its batch from a DataLoader: an update is a step, and what it waits for the thread or"
+    " process that makes its batch is what its stack showed, 20 times a second"
+)
 _OF_ARMS = ("differential_s", "loader_samples_per_sec", "compute_samples_per_sec")
 """What only replayed batches, or a loader by itself, would tell."""
 _AT_ONCE = dict.fromkeys(("breakdown_s", *_OF_ARMS), "threads_at_once")
@@ -158,7 +162,7 @@ def _diagnosis(run: AttachedRun, head: Head) -> Diagnosis:
 def _of_another_thread(run: AttachedRun) -> str | None:
     """Say that another thread fetches the batches, where that is so."""
     places = threads.fetched_elsewhere(run.recorded, run.loop)
-    return threads.words(places, run.recorded, run.loop) if places else None
+    return threads.words(places) if places else None
 
 
 def _base(run: AttachedRun) -> dict[str, Any]:
@@ -224,5 +228,6 @@ def _warnings(runs: Sequence[AttachedRun], told: AttachedRun | None) -> list[Not
     elif elsewhere is not None:
         found.append(Note(code="other_thread", text=elsewhere))
     elif told.loop.main.number == NO_LOADER:
-        found.append(Note(code="no_loader", text=WITHOUT_LOADER))
+        text = HANDED if told.loop.waited else WITHOUT_LOADER
+        found.append(Note(code="no_loader", text=text))
     return found + ranks.spread(runs, told)

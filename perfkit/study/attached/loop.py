@@ -22,6 +22,7 @@ from perfkit.diagnosis.evidence import OwnWork
 from perfkit.records import StepRecord
 from perfkit.study.attached import intervals
 from perfkit.study.attached.between import Between
+from perfkit.study.attached.handed import handed
 from perfkit.study.attached.intervals import Intervals, end_of
 from perfkit.study.attached.passes import NO_LOADER, Pass, Passes, Place
 from perfkit.study.attached.read import Recorded
@@ -67,6 +68,8 @@ class Loop:
     """What is known of it, by the same names."""
     untracked: Mapping[str, OwnWork] = field(default_factory=dict)
     """What was seen in the time of the steps that is in no phase."""
+    waited: Mapping[str, OwnWork] = field(default_factory=dict)
+    """Where the steps waited for a batch of another thread or process, if that was seen."""
     startup_s: Mapping[str, float] = field(default_factory=dict)
     """What the run pays once."""
 
@@ -95,12 +98,13 @@ def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
     per_epoch = _steps_per_epoch(steps, epochs)
     chosen, later = _steady(steps, {one.steps[0].start_ns for one in trained}, epochs)
     between = Between(steps, epochs, [*trained, *passes.beside], saving, evaluating)
-    steady, apart_s = without_peaks(_apart(chosen, saving, evaluating))
+    given = handed(recorded, _apart(chosen, saving, evaluating))
+    steady, apart_s = without_peaks(given.steps)
     work_s = between.per_epoch(per_epoch)
     evaluation_s = work_s.pop("evaluation", 0.0)
     work_s[BETWEEN_STEPS] = work_s.get(BETWEEN_STEPS, 0.0) + apart_s * per_epoch
     every = every_steps(_apart(steps, saving, evaluating))
-    told = named(recorded, steady, work_s, per_epoch, len(steps), every)
+    told = named(recorded, steady, work_s, per_epoch, len(steps), every, bool(given.waited))
     steady = told.steps
     return Loop(
         passes=passes,
@@ -117,6 +121,7 @@ def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
         work_s={name: seconds for name, seconds in told.work_s.items() if seconds > 0},
         work=told.work,
         untracked=told.untracked,
+        waited=given.waited,
         startup_s=_startup_s(epochs, passes.place(main)),
     )
 

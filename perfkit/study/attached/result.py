@@ -110,6 +110,7 @@ def attached_run(
         attached=True,
         work=loop.work,
         untracked=seen,
+        waited=loop.waited,
         long_forward=long_forward(recorded, evidence.row.phases_s),
         making=making(recorded, loop),
         first_making=known(functions_in(recorded.told("first_batch_stack"))),
@@ -121,7 +122,8 @@ def attached_run(
 
 
 def _process(recorded: Recorded, loop: Loop, key: str, loads: Loads) -> ProcessResult:
-    loader = loader_means(made(recorded, loop)[1])
+    # who makes batches beside the training makes them ahead, whatever loader it goes over
+    loader = {} if loop.waited else loader_means(made(recorded, loop)[1])
     edges: dict[str, Any] = {
         "periodic": {name: {"run_s": s, "every": 1} for name, s in loop.work_s.items()}
     }

@@ -1,7 +1,7 @@
 """Batches that another thread fetches than the one that trains with them. Pure.
 
-It puts them into a queue mostly. What the training waits for that queue is no wait for a loader, and is not
-seen: it is unknown, not zero.
+It puts them into a queue mostly. What the training waits for that queue is no wait for a loader: where its
+stack did not show it (`handed.py`) it is unknown, not zero.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from perfkit.engine.results import ProcessResult
 from perfkit.study.attached.loop import Loop
 from perfkit.study.attached.passes import NO_LOADER, Place
 from perfkit.study.attached.read import Recorded
-from perfkit.study.seen import LEAST_SHARE, functions_in
 
 WAITS = ("data_wait", "waiting", "transfer")
 """Parts of a step, and of an epoch, that are waits for batches."""
 
 
 def fetched_elsewhere(recorded: Recorded, loop: Loop) -> list[Place]:
-    """Return the loaders that other threads fetch from, where the steps have no loader of their own."""
-    if loop.main.number != NO_LOADER:
+    """Return the loaders that other threads fetch from, if it is not known what steps wait for them."""
+    if loop.main.number != NO_LOADER or loop.waited:
         return []
     numbers = dict.fromkeys(one["loader"] for one in recorded.told("other_thread"))
     return [loop.passes.place(number) for number in numbers]
@@ -32,7 +31,7 @@ def waits_unseen(recorded: Recorded, loop: Loop) -> str | None:
     """Return why it is not known what the steps waited for their batches, as a code; None where it is."""
     if at_once(recorded):
         return "threads_at_once"
-    if loop.main.number != NO_LOADER:
+    if loop.main.number != NO_LOADER or loop.waited:
         return None
     return "other_thread" if fetched_elsewhere(recorded, loop) else "no_loader"
 
@@ -72,14 +71,11 @@ def at_once(recorded: Recorded) -> bool:
     return bool(recorded.told("threads_at_once"))
 
 
-def words(places: Sequence[Place], recorded: Recorded, loop: Loop) -> str:
+def words(places: Sequence[Place]) -> str:
     """Return what is not known where another thread fetches the batches, and what to do about it."""
     lines = " and ".join(place.where or "a line that is not known" for place in places)
-    text = (
+    return (
         f"the batches come from another thread, which iterates at {lines}: an update is a step, and what the"
-        " training waits for its batches is not known"
+        " training waits for its batches is not known; for batch in perfkit.watch(iter(queue.get, None)):"
+        " times that"
     )
-    seen = functions_in(recorded.told("stack"))
-    if sum(one.seconds for one in seen) >= LEAST_SHARE * sum(step.step_s for step in loop.steps):
-        text += f"; it was seen to wait in {seen[0].name}"
-    return f"{text}; for batch in perfkit.watch(iter(queue.get, None)): times that"

@@ -12,7 +12,16 @@ from perfkit.records import StepRecord
 from perfkit.stats import median
 from perfkit.study.attached.passes import NO_LOADER
 from perfkit.study.attached.read import Recorded
-from perfkit.study.seen import LEAST_SHARE, Seen, functions_in, known, most_seen, period, shares
+from perfkit.study.seen import (
+    LEAST_SHARE,
+    Seen,
+    functions_in,
+    is_wait,
+    known,
+    most_seen,
+    period,
+    shares,
+)
 
 BETWEEN_STEPS, BETWEEN_EPOCHS = "work between steps", "work between epochs"
 OURS = ("evaluation", "checkpoint", "metrics", "visualisation", BETWEEN_STEPS, BETWEEN_EPOCHS)
@@ -87,6 +96,7 @@ def named(
     steps_per_epoch: int,
     all_steps: int,
     every: int | None,
+    waited: bool,
 ) -> Named:
     """Name untracked parts: by the script's own phases, and the largest one by the function seen in it.
 
@@ -97,6 +107,7 @@ def named(
     Args:
         all_steps: how many steps were seen in all.
         every: steps from one time to the next that work is done between steps; None where it varies.
+        waited: whether it is known already what the steps waited for another thread or process.
     """
     found = dict(work_s)
     for name, seconds in own_phases(recorded).items():
@@ -104,7 +115,8 @@ def named(
     work = {BETWEEN_STEPS: OwnWork(every_steps=every, between_steps=True)}
     bare = steps[0].block == NO_LOADER
     # where no forward was seen either, the sampler looked at waiting for other threads alone
-    seen = [] if bare and math.isnan(steps[-1].forward_s) else functions_in(recorded.told("stack"))
+    told = [] if bare and math.isnan(steps[-1].forward_s) else recorded.told("stack")
+    seen = functions_in(one for one in told if not (waited and is_wait(one)))
     if not seen:
         return Named(steps=steps, work_s=found, work=work, untracked={})
     mean_s, each_s = fmean(s.step_s for s in steps), fmean(map(outside_s, steps))

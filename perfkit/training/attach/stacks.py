@@ -4,33 +4,36 @@ Sampled is what comes after a backward or an update. Whether that was the step's
 begins there, is known only when the next batch is asked for: until then the samples wait, and a further
 backward discards them; what an update follows is in no phase. In a step without a loader what lies before,
 between and after forward, backward and update is sampled; where no forward is seen, only waiting for another
-thread. Where forwards take longer than backwards they are sampled as well, and so is the making of batches
-where the loop makes them for itself; both are told apart.
+thread or process. What a thread does that makes the batch meanwhile is sampled with it. Where forwards take
+longer than backwards they are sampled as well, and so is the making of batches where the loop makes them for
+itself; both are told apart.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import os
-import queue
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import CodeType, FrameType
-from typing import Any
 
 from perfkit.records import LIBRARY
 from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.watcher import FIRST, LATER
-from perfkit.training.probe.frames import Seen, seen_fetching, seen_in, users_codes, users_line
+from perfkit.training.probe.frames import (
+    Seen,
+    seen_fetching,
+    seen_in,
+    users_codes,
+    users_line,
+    waits_in,
+)
 
 EVERY_S = 0.05
-_real_path = functools.cache(os.path.realpath)
-_WAITING = {os.path.realpath(str(module.__file__)) for module in (queue, threading)}
 LOOK_EVERY_NS = 5_000_000_000
 """Time over which untracked time is summed."""
 UNTRACKED_SHARE = 0.10
@@ -211,20 +214,30 @@ class StackSampler:
             now = time.perf_counter()
             steps = self._steps
             if steps.is_behind or steps.computing or steps.unexplained or steps.making:
-                frame = sys._current_frames().get(self.thread)
+                frames = sys._current_frames()
+                frame = frames.get(self.thread)
                 if frame is not None:
-                    seen, waits = seen_in(frame, self.loop), _waits(frame)
+                    seen = seen_in(frame, self.loop)._replace(waits_in=waits_in(frame))
                     fetching = None if seen.called else seen_fetching(frame)
-                    saw = functools.partial(self._saw, seen, fetching, waits, now - before)
+                    maker = self._maker(frames) if seen.waits_in else None
+                    saw = functools.partial(self._saw, seen, fetching, maker, now - before)
                     steps.once_known(saw)
             before = now
 
-    def _saw(self, seen: Seen, fetching: Seen | None, waits: bool, seconds: float) -> None:
+    def _maker(self, frames: Mapping[int, FrameType]) -> Seen | None:
+        """What the thread does that makes the batches that are waited for; None where none or several may."""
+        apart = (self.thread, threading.get_ident())
+        others = [frame for thread, frame in frames.items() if thread not in apart]
+        found = [seen_in(frame, ()) for frame in others if not waits_in(frame)]
+        makers = [seen for seen in found if seen.called]
+        return makers[0] if len(makers) == 1 else None
+
+    def _saw(self, seen: Seen, fetching: Seen | None, maker: Seen | None, seconds: float) -> None:
         """Keep what was seen at a moment that `Steps` knows now, if nothing else explains it.
 
         Args:
             fetching: the library's function that a batch is made in, if the loop calls none of the user's.
-            waits: whether the thread waits for another one.
+            maker: what another thread does that is waited for.
         """
         steps = self._steps
         forward = steps.computing
@@ -237,11 +250,8 @@ class StackSampler:
         if not seen.called and forward and seen.line == self.asks_at:
             seen = seen._replace(function=LIBRARY)
         explained = forward or steps.sees_forward or not steps.without_loader
-        if (forward or steps.unexplained) and (explained or waits):
+        if (forward or steps.unexplained) and (explained or seen.waits_in):
             event = FORWARD if forward else UNTRACKED
             self._waiting.append((event, steps.moment, seen, seconds))
-
-
-def _waits(frame: Any) -> bool:
-    """Whether a stack ends in the library's code for waiting for another thread."""
-    return _real_path(frame.f_code.co_filename) in _WAITING
+            if maker is not None and steps.without_loader:
+                self._waiting.append((MAKING[LATER], steps.moment, maker, seconds))

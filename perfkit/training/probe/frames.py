@@ -35,6 +35,9 @@ def _library_folders() -> tuple[str, ...]:
 
 
 _LIBRARIES = _library_folders()
+_STDLIB = os.path.realpath(sysconfig.get_paths()["stdlib"]) + os.sep
+_HANDING_OVER = ("queue.py", "threading.py", "selectors.py", "multiprocessing")
+"""Files and folders of Python's own library in which a thread waits for another thread or process."""
 
 
 def is_users(path: str) -> bool:
@@ -83,6 +86,8 @@ class Seen(NamedTuple):
     inner_line: int
     called: bool = True
     """Whether the loop calls it; else it is the loop's own line, which runs no further code of the user's."""
+    waits_in: str = ""
+    """What of Python's own library it waits in for another thread or process: `get`, `join`; or empty."""
 
     def told(self) -> dict[str, str]:
         """Return it as an event says it."""
@@ -90,6 +95,8 @@ class Seen(NamedTuple):
         found = {"function": self.function, "where": where}
         if self.inner:
             found |= {"inner": self.inner, "inner_where": place(self.inner_path, self.inner_line)}
+        if self.waits_in:
+            found["waits_in"] = self.waits_in
         return found
 
 
@@ -129,6 +136,34 @@ def seen_in(frame: FrameType, loop: Sequence[CodeType]) -> Seen:
     called = below[0]
     by_loop = common and _caller(called) is users[common - 1]
     return _called(called, below[-1], users[common - 1] if by_loop else None)
+
+
+def waits_in(frame: FrameType) -> str:
+    """Return the function of Python's own library that waits for another thread or process; else nothing.
+
+    The one that was called from outside it: `get` of a queue, which waits in a lock.
+
+    Args:
+        frame: the innermost one.
+    """
+    if not _hands_over(frame.f_code.co_filename):
+        return ""
+    called: FrameType = frame
+    while called.f_back is not None and _is_stdlib_s(called.f_back.f_code.co_filename):
+        called = called.f_back
+    return called.f_code.co_name
+
+
+@functools.cache
+def _is_stdlib_s(path: str) -> bool:
+    full = os.path.realpath(path)
+    return full.startswith(_STDLIB) and not any(marker in full for marker in _INSTALLED)
+
+
+@functools.cache
+def _hands_over(path: str) -> bool:
+    within = os.path.relpath(os.path.realpath(path), _STDLIB)
+    return _is_stdlib_s(path) and within.split(os.sep)[0] in _HANDING_OVER
 
 
 def seen_fetching(frame: FrameType) -> Seen | None:

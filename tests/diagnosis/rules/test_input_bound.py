@@ -51,6 +51,31 @@ def test_the_function_that_makes_batches_is_named(workers: int) -> None:
     assert (named.where, nameless.where) == ("augment (data.py:12)", None)
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_where_a_batch_of_another_thread_is_waited_for_is_told(seen: bool) -> None:
+    """And what that thread did meanwhile; another process does not show that."""
+    read = {"_fill (data.py:20)": OwnWork(share=0.9, inner="read, data.py:3", inner_share=0.8)}
+    given = replace(
+        evidence(replace(CONFIG, num_workers=0), exposed_wait_s=0.05),
+        waited={"batches (train.py:18)": OwnWork(share=0.97)},
+        making=read if seen else {},
+    )
+    found = check(given)
+    assert found is not None and found.stage is None
+    told = [
+        "The training was seen to wait 50.0 ms of a mean step for another thread or process, 97 % of it in"
+        " `batches` (train.py:18)."
+    ]
+    if seen:
+        told.append(
+            "90 % of that thread's time meanwhile was seen in `_fill` (data.py:20), most of it in read,"
+            " data.py:3."
+        )
+    assert list(found.evidence) == told
+    assert found.where == ("read (data.py:3)" if seen else "batches (train.py:18)")
+    assert "have several processes do it" in found.try_next
+
+
 @pytest.mark.parametrize("missing", ["exposed_wait_s", "epoch_parts_s"])
 def test_abstains_without_its_signal(missing: str) -> None:
     """Without the wait, its phase included, or the epoch there is nothing to say."""

@@ -13,7 +13,7 @@ from perfkit.study.attached.answer import document_of, runs_of
 from perfkit.study.attached.passes import NO_LOADER
 
 
-def prefetched(*, other_s: float, waited_s: float = 0.0) -> Script:
+def prefetched(*, other_s: float) -> Script:
     """A thread iterates over a loader; the main thread trains from a queue: no forward is seen there."""
     script = Script()
     script.loader()
@@ -21,8 +21,6 @@ def prefetched(*, other_s: float, waited_s: float = 0.0) -> Script:
     script.event("other_thread", loader=0, batches=2)
     for _ in range(200):
         script.step(NO_LOADER, wait_s=0.0, forward_s=NAN, other_s=other_s)
-    if waited_s:
-        script.event("stack", where="train.py:40", function="train", seconds=200 * waited_s)
     return script
 
 
@@ -48,15 +46,74 @@ def test_what_is_waited_for_another_thread_is_not_known(tmp_path: Path, other_s:
     assert "perfkit.watch(iter(queue.get, None))" in warning.text
 
 
-@pytest.mark.parametrize(("waited_s", "told"), [(0.0011, False), (0.0013, True)])
-def test_where_it_was_seen_to_wait_is_named_from_a_tenth_on(
-    tmp_path: Path, waited_s: float, told: bool
+def seen_waiting(script: Script, waited_s: float, waits_in: str = "get", steps: int = 200) -> None:
+    """What its stack showed, of so many steps."""
+    script.event(
+        "stack", where="train.py:40", function="batches", waits_in=waits_in, seconds=steps * waited_s,
+        in_steps=steps // 2, of_steps=steps,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("forward_s", [NAN, 0.002])
+@pytest.mark.parametrize("threads", [True, False])
+def test_what_a_queue_is_waited_for_is_known_where_the_stack_showed_it(
+    tmp_path: Path, threads: bool, forward_s: float
 ) -> None:
-    """Of a step of 12 ms; the rest of what is in no phase is not taken for waiting."""
-    document = answer(tmp_path, prefetched(other_s=0.006, waited_s=waited_s))
+    """Of a thread's batches and of a process's, 9 of 20 ms; the rest of what is in no phase stays."""
+    script = Script()
+    if threads:
+        script.loader()
+        script.begin()
+        script.event("other_thread", loader=0, batches=2)
+    other_s = 0.014 if forward_s != forward_s else 0.012
+    for _ in range(200):
+        script.step(NO_LOADER, wait_s=0.0, forward_s=forward_s, other_s=other_s)
+    seen_waiting(script, 0.009)
+    script.event("stack", where="train.py:50", function="log", seconds=0.2, of_steps=200)
+    script.event("batch_stack", where="d.py:20", function="_fill", seconds=1.7, of_steps=200)
+    document = answer(tmp_path, script)
+    (row,), found = document.rows, document.diagnosis
+    assert found is not None and found.primary == "input_bound"
+    assert row.exposed_wait_s == pytest.approx(0.009)
+    assert row.phases_s["data_wait"] == pytest.approx(0.009)
+    assert row.phases_s["other"] == pytest.approx(other_s - 0.009)
+    assert found.breakdown_s["waiting"] / sum(found.breakdown_s.values()) == pytest.approx(0.45)
+    (verdict,) = [one for one in found.verdicts if one.kind == "input_bound"]
+    assert (
+        "wait 9.00 ms of a mean step" in verdict.evidence[0] and "`batches`" in verdict.evidence[0]
+    )
+    assert verdict.where == "_fill (d.py:20)"
+    advised = next(one for one in found.remedies if one.name == "faster_producer")
+    assert advised.snippet.startswith("# _fill (d.py:20)\n")
+    # whose workers are not known
+    assert "num_workers" not in {one.name for one in found.remedies}
     (warning,) = document.warnings
-    assert ("seen to wait in train (train.py:40)" in warning.text) is told
-    assert document.rows[0].phases_s["other"] == pytest.approx(0.006)
+    assert warning.code == "no_loader" and "what its stack showed" in warning.text
+
+
+@pytest.mark.parametrize(("waited_s", "waits_in"), [(0.0011, "get"), (0.006, "join")])
+def test_little_is_not_taken_for_waiting_nor_is_the_end_of_a_thread(
+    tmp_path: Path, waited_s: float, waits_in: str
+) -> None:
+    """Of a step of 12 ms; a thread that is joined gives no batch."""
+    script = prefetched(other_s=0.006)
+    seen_waiting(script, waited_s, waits_in)
+    (row,) = answer(tmp_path, script).rows
+    assert row.exposed_wait_s is None
+    assert row.phases_s["other"] == pytest.approx(0.006)
+
+
+def test_single_long_waits_are_the_steps_that_they_were_in(tmp_path: Path) -> None:
+    """A producer that stalls: the wait is where the time is, and no work between steps."""
+    script = Script()
+    for step in range(200):
+        stall_s = 0.2 if step % 20 == 10 else 0.0
+        script.step(NO_LOADER, wait_s=0.0, other_s=stall_s)
+    seen_waiting(script, 0.01)
+    found = answer(tmp_path, script).diagnosis
+    assert found is not None and found.primary == "input_bound"
+    (verdict,) = [one for one in found.verdicts if one.kind == "input_bound"]
+    assert "stalls" in verdict.flags
 
 
 def test_batches_that_were_used_again_are_not_said_to_come_from_no_loader(tmp_path: Path) -> None:

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from looked import Looked, augment, told, wait_for
 
 from perfkit.records import LIBRARY
 from perfkit.training.attach import stacks
-from perfkit.training.attach.folder import ProcessFolder
-from perfkit.training.attach.stacks import StackSampler
-
-
-def augment(begun: threading.Event, over: threading.Event) -> None:
-    begun.set()
-    over.wait()
-
-
-def compute(begun: threading.Event, over: threading.Event) -> None:
-    begun.set()
-    while not over.is_set():
-        time.sleep(0.001)
 
 
 def simulate() -> None:
@@ -71,63 +55,6 @@ print(seen["simulate"] > seen["wait_for_device"], sys.getswitchinterval() == usu
 """
 
 
-class Looked:
-    """A sampler at a thread that is in `augment`, as long as the test goes on."""
-
-    def __init__(
-        self,
-        unexplained: bool,
-        without_loader: bool = False,
-        waits: bool = True,
-        computing: bool = False,
-        behind: bool = False,
-        making: str | None = None,
-    ) -> None:
-        self.known: list[Callable[[], None]] = []
-        """What is to be done once it is known where the script is."""
-        self.steps: Any = SimpleNamespace(
-            unexplained=unexplained,
-            moment=7,
-            without_loader=without_loader,
-            sees_forward=False,
-            computing=computing,
-            gaps=[],
-            forwards=[],
-            making=making,
-            is_behind=behind,
-            once_known=self.known.append if behind else lambda do: do(),
-        )
-        begun, self.over = threading.Event(), threading.Event()
-        does = augment if waits else compute
-        self.thread = threading.Thread(target=does, args=(begun, self.over))
-        self.thread.start()
-        assert begun.wait(60)
-        self.sampler = StackSampler(self.steps, self.thread.ident or 0)
-
-    def samples(self) -> int:
-        return len(self.sampler._waiting)
-
-    def end(self) -> None:
-        self.sampler.stop()
-        self.over.set()
-        self.thread.join()
-
-
-def wait_for(condition: Any) -> None:
-    """Return once it is so; a machine that is slow needs longer."""
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
-def told(sampler: StackSampler, study: Path) -> list[dict[str, Any]]:
-    folder = ProcessFolder(study, time.perf_counter_ns())
-    sampler.write(folder)
-    sampler.write(folder)
-    return [event for event in folder.rank.events.read() if "function" in event]
-
-
 def test_the_function_is_named_with_its_line(tmp_path: Path) -> None:
     """The line of the user's own code, not that of the library it waits in; each told once."""
     looked = Looked(unexplained=True)
@@ -137,7 +64,7 @@ def test_the_function_is_named_with_its_line(tmp_path: Path) -> None:
     (event,) = told(looked.sampler, tmp_path)
     assert event["function"] == "augment"
     line = augment.__code__.co_firstlineno + 2
-    assert event["where"].endswith(f"test_stacks.py:{line}")
+    assert event["where"].endswith(f"looked.py:{line}")
     assert event["seconds"] > 0
 
 
@@ -191,8 +118,10 @@ def test_in_a_step_without_a_loader_only_waiting_for_a_thread_is_looked_at(
         time.sleep(0.2)
         assert looked.samples() == 0
     looked.end()
-    found = told(looked.sampler, tmp_path)
-    assert [event["function"] for event in found] == (["augment"] if in_library else [])
+    found = [one for one in told(looked.sampler, tmp_path) if one["event"] == "stack"]
+    assert [(one["function"], one["waits_in"]) for one in found] == (
+        [("augment", "wait")] if in_library else []
+    )
 
 
 def test_what_holds_the_interpreter_for_a_moment_is_seen() -> None:

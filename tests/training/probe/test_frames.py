@@ -16,7 +16,14 @@ from typing import Any
 import pytest
 from torch.utils.data import DataLoader, Subset
 
-from perfkit.training.probe.frames import OURS, Seen, place, seen_fetching, seen_in, users_codes
+from perfkit.training.probe.frames import (
+    OURS,
+    Seen,
+    place,
+    seen_fetching,
+    seen_in,
+    users_codes,
+)
 
 
 class Looks:
