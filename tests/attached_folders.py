@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,22 +62,32 @@ class Script:
         }  # fmt: skip
         self.event("loader", loader=number, **{**defaults, **facts})
 
-    def begin(self, loader: int = 0, iter_s: float = 0.0, made: int = 1) -> int:
+    def begin(
+        self, loader: int = 0, iter_s: float = 0.0, made: int = 1, workers: Sequence[int] = ()
+    ) -> int:
         """An iterator is asked for; returns the number of the pass.
 
         Args:
             made: how many DataLoaders have been made there by then.
+            workers: process ids.
         """
         number, self._passes = self._passes, self._passes + 1
         self.rest(iter_s)
-        told = {"pass": number, "object": made}
+        told = {"pass": number, "object": made, "workers": list(workers)}
         self.event("pass", **told, loader=loader, iter_s=iter_s, pid=self.pid)
         return number
 
-    def end(self, number: int, *, companion: int | None = None, exhausted: bool = True) -> None:
+    def end(
+        self,
+        number: int,
+        *,
+        companion: int | None = None,
+        joined_s: float = 0.0,
+        exhausted: bool = True,
+    ) -> None:
         """A pass has come to its end."""
         told = {"fetched": 0, "exhausted": exhausted, "backwards": 0, "updates": 0}
-        self.event("pass_end", **{"pass": number}, **told, companion=companion)
+        self.event("pass_end", **{"pass": number}, **told, companion=companion, joined_s=joined_s)
 
     def step(
         self,

@@ -148,7 +148,10 @@ def _share(seen: Seen, whole_s: float) -> OwnWork:
         return OwnWork(share=share, inner=inner, inner_share=seen.inner_s / whole_s)
     by_share = sorted(seen.parts_s.items(), key=lambda item: -item[1])
     parts = {name: part_s / whole_s for name, part_s in by_share}
-    return OwnWork(share=share, parts={n: part for n, part in parts.items() if part >= LEAST_SHARE})
+    told = {name: part for name, part in parts.items() if part >= LEAST_SHARE}
+    # the line alone is where it is named already
+    alone = len(told) == 1 and next(iter(told)).startswith("at ")
+    return OwnWork(share=share, parts={} if alone else told)
 
 
 def known(seen: Sequence[Seen]) -> dict[str, OwnWork]:

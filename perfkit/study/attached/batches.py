@@ -14,8 +14,11 @@ def made(recorded: Recorded, loop: Loop) -> tuple[list[WorkerFile], list[FetchRe
     """The workers of the training, and the batches that they made for the steady steps.
 
     Workers of an evaluation write beside those of the training. A worker belongs to the training if most of
-    its batches were made while that went on; a process that makes its own tells by the moment of each.
+    its batches were made while that went on; a process that makes its own tells by the moment of each. Of
+    several loaders that the training goes over, that counts which was waited for most.
     """
+    asked = loop.passes.workers_of(loop.widest.number)
+    others = loop.passes.workers_of(None) - asked
     trained = intervals.training(loop.passes.training)
     evaluated = intervals.evaluating(loop.passes.evaluation)
 
@@ -25,6 +28,8 @@ def made(recorded: Recorded, loop: Loop) -> tuple[list[WorkerFile], list[FetchRe
     workers: list[WorkerFile] = []
     found: list[FetchRecord] = []
     for worker in recorded.workers:
+        if worker.pid in others or (asked and worker.pid == recorded.pid):
+            continue
         own = [fetch for fetch in worker.fetches if in_training(fetch)]
         if worker.pid != recorded.pid and 2 * len(own) < len(worker.fetches):
             continue

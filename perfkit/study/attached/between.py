@@ -39,7 +39,7 @@ class Between:
         no other; what lies within them goes by the number of steps. Of an only epoch what follows its
         steps is part of it.
         """
-        since = self.epochs[min(2, len(self.epochs)) - 1].steps[0].start_ns
+        since = self.epochs[min(2, len(self.epochs)) - 1].first_ns
         until = end_of(self.steps[-1])
         edges = [edge for edge in self._edges if edge[0] >= since] or self._edges
         within = self._spent(since, until)
@@ -87,7 +87,7 @@ class Between:
     @cached_property
     def _begins(self) -> set[int]:
         """When the first steps of later epochs began."""
-        return {one.steps[0].start_ns for one in self.epochs[1:]}
+        return {one.first_ns for one in self.epochs[1:]}
 
     @cached_property
     def _of_edge(self) -> dict[tuple[int, int], tuple[StepRecord, StepRecord]]:

@@ -94,7 +94,7 @@ def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
     evaluating = intervals.evaluating(passes.evaluation)
     main = max(_steps_of_place(trained).items(), key=lambda item: item[1])[0]
     # an iterator may be asked for long before it is used
-    epochs = sorted((p for p in trained if p.place == main), key=lambda p: p.steps[0].start_ns)
+    epochs = sorted((p for p in trained if p.place == main), key=lambda p: p.first_ns)
     per_epoch = _steps_per_epoch(steps, epochs)
     chosen, later = _steady(steps, {one.steps[0].start_ns for one in trained}, epochs)
     between = Between(steps, epochs, [*trained, *passes.beside], saving, evaluating)
@@ -109,7 +109,7 @@ def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
     return Loop(
         passes=passes,
         main=passes.place(main),
-        widest=passes.place(_widest(trained)),
+        widest=passes.place(_widest(passes)),
         steps=tuple(steps),
         steady=tuple(steady),
         first=tuple(without_peaks(_apart(_first(steps, epochs), saving, evaluating))[0]),
@@ -156,12 +156,22 @@ def _steps_of_place(trained: Iterable[Pass]) -> dict[int, int]:
     return counts
 
 
-def _widest(trained: Iterable[Pass]) -> int:
+def _widest(passes: Passes) -> int:
+    """The loader that was waited for most, what of a step was another loader's told as that one's."""
     waits: dict[int, tuple[float, int]] = {}
-    for one in trained:
-        waited_s, count = waits.get(one.place, (0.0, 0))
-        waited_s += sum(step.data_wait_s for step in one.steps)
-        waits[one.place] = (waited_s, count + len(one.steps))
+
+    def add(place: int, waited_s: float, count: int) -> None:
+        before_s, before = waits.get(place, (0.0, 0))
+        waits[place] = before_s + waited_s, before + count
+
+    trained = {one.number: one for one in passes.training}
+    for one in trained.values():
+        add(one.place, sum(step.data_wait_s for step in one.steps), len(one.steps))
+    for one in passes.passes:
+        beside = None if one.companion is None else trained.get(one.companion)
+        if beside is not None:
+            add(one.place, one.joined_s, 0)
+            add(beside.place, -one.joined_s, 0)
     return max(waits, key=lambda place: waits[place])
 
 
@@ -170,7 +180,7 @@ def _steady(
 ) -> tuple[list[StepRecord], bool]:
     """The steps that stand for an epoch, and whether they are of the second one and later."""
     if len(epochs) > 1:
-        late = [step for step in steps if step.start_ns >= epochs[1].steps[0].start_ns]
+        late = [step for step in steps if step.start_ns >= epochs[1].first_ns]
         rest = [step for step in late if step.start_ns not in firsts]
         # loaders of one batch have nothing but first steps
         for chosen in (rest, late):
@@ -190,7 +200,7 @@ def _first(steps: Sequence[StepRecord], epochs: Sequence[Pass]) -> Sequence[Step
     """The steps before the second epoch began."""
     if len(epochs) < 2:
         return steps
-    begin_ns = epochs[1].steps[0].start_ns
+    begin_ns = epochs[1].first_ns
     return [step for step in steps if step.start_ns < begin_ns]
 
 
@@ -201,7 +211,7 @@ def _steps_per_epoch(steps: Sequence[StepRecord], epochs: Sequence[Pass]) -> int
     """
     if len(epochs) < 2:
         return max(1, len(steps) - 1)
-    begins = [one.steps[0].start_ns for one in epochs]
+    begins = [one.first_ns for one in epochs]
     ends = begins[1:]
     if epochs[-1].exhausted:
         ends = [*ends, end_of(steps[-1]) + 1]

@@ -61,8 +61,14 @@ class Pass:
     """Seconds until it gave one, which starts its workers."""
     steps: tuple[StepRecord, ...]
     trained: bool
+    first_ns: int = 0
+    """When the first step began that has a batch of it; of a companion a step of the pass beside it."""
     companion: int | None = None
     """The pass together with whose batches its own were fetched."""
+    joined_s: float = 0.0
+    """What those of its batches were waited for that are in another pass's steps."""
+    workers: frozenset[int] = frozenset()
+    """Process ids of those that made its batches."""
     ended_ns: int | None = None
     """When it was found to be exhausted; None while it goes on, and where it was left."""
 
@@ -99,8 +105,14 @@ class Passes:
 
     @property
     def beside(self) -> list[Pass]:
-        """Return the passes whose batches went into other passes' steps."""
-        return [one for one in self.passes if one.companion is not None or not one.steps]
+        """Return the passes whose batches went into other passes' steps, and none into steps of their own."""
+        alone = (one for one in self.passes if not one.trained)
+        return [one for one in alone if one.companion is not None or not one.steps]
+
+    def workers_of(self, place: int | None) -> frozenset[int]:
+        """Return the process ids of a loader's workers; of every loader's where that is None."""
+        over = (one for one in self.passes if place in (None, one.place))
+        return frozenset().union(*(one.workers for one in over))
 
     def place(self, number: int) -> Place:
         """Return a loader by its number; of one that was not told only that is known."""
@@ -121,7 +133,7 @@ def passes_of(recorded: Recorded) -> Passes:
     ]
     return Passes(
         places=tuple(_places(recorded.told("loader"), begun.values())),
-        passes=tuple(sorted(_told_apart(found), key=lambda one: one.began_ns)),
+        passes=tuple(sorted(_told_apart(_with_first(found)), key=lambda one: one.began_ns)),
     )
 
 
@@ -134,7 +146,6 @@ def _pass(
 ) -> Pass:
     iter_s = max(0.0, float(begun.get("iter_s") or 0.0))
     began_ns = begun.get("t_ns", steps[0].start_ns if steps else 0) - int(iter_s * 1e9)
-    companion = ended.get("companion")
     # updates alone tell it where gradients came without a backward that could be seen
     trained = any(step.backwards > 0 or step.updates > 0 for step in steps)
     return Pass(
@@ -143,10 +154,24 @@ def _pass(
         began_ns=began_ns,
         iter_s=iter_s,
         steps=tuple(steps),
-        trained=trained and companion is None,
-        companion=companion,
+        # a companion whose steps have backwards goes on where the pass beside it is over (`itertools.cycle`)
+        trained=trained,
+        companion=ended.get("companion"),
+        joined_s=float(ended.get("joined_s") or 0.0),
+        workers=frozenset(pid for pid in begun.get("workers", ()) if _is_whole(pid)),
         ended_ns=ended.get("t_ns") if ended.get("exhausted") else None,
     )
+
+
+def _with_first(found: Sequence[Pass]) -> list[Pass]:
+    """The passes, each with when its first step began."""
+    own = {one.number: one.steps[0].start_ns for one in found if one.steps}
+    return [
+        replace(one, first_ns=min(own[n] for n in (one.number, one.companion) if n in own))
+        if one.steps
+        else one
+        for one in found
+    ]
 
 
 def _told_apart(found: Sequence[Pass]) -> list[Pass]:

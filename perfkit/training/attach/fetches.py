@@ -113,7 +113,7 @@ class Fetches:
             self._more = asking
             self._joined.append(asking)
             asking.companion = running
-            recorder.before_more()
+            recorder.before_more(depth, ready)
             return
         if running is None or self._counted:
             self.untracked_ns += now - (self._last_ns or now)
@@ -140,7 +140,7 @@ class Fetches:
         recorder = self.recorder
         if self._more is asking:
             self._more = None
-            recorder.after_more()
+            asking.joined_ns += recorder.after_more()
         else:
             asked_ns = recorder.told_ns
             recorder.got_batch(asking.loader.samples_of(asking.fetched), FORWARD)

@@ -66,8 +66,8 @@ class Pass:
     """
 
     __slots__ = (
-        "backwards", "companion", "depth", "fetched", "gone_ns", "gradients", "loader", "number", "over",
-        "ready", "updates",
+        "backwards", "companion", "depth", "fetched", "gone_ns", "gradients", "joined_ns", "loader",
+        "number", "over", "ready", "updates",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +81,7 @@ class Pass:
         self.backwards = 0
         self.updates = 0
         self.companion: Pass | None = None
+        self.joined_ns = 0  # that its parts of other passes' steps were waited for
         self.gone_ns = 0
         self.gradients = True  # they were on when it last fetched
         self.over = False

@@ -11,30 +11,24 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from perfkit.records import (
-    COLLECTIVE,
-    STEP_PHASES,
-    UNKNOWN,
-    SpanRecord,
-)
+from perfkit.records import STEP_PHASES, UNKNOWN
+from perfkit.training.attach.collectiverecorder import CollectiveRecorder
 from perfkit.training.probe.clocks import Device
-from perfkit.training.probe.recorder import MOST, Recorder
+from perfkit.training.probe.recorder import MOST
 from perfkit.training.probe.rundelay import RunDelay, SharedDelay
 from perfkit.training.probe.steps import DeviceSteps, Step
 
 
-class LateRecorder(Recorder):
+class LateRecorder(CollectiveRecorder):
     """A recorder that is told late.
 
     Args:
-        path: file to make; see `Recorder`.
+        path: file to make; see `perfkit.training.probe.recorder.Recorder`.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._aside: list[Step] = []
-        self._collectives: SpanRecord | None = None
-        self._collective_ns = -1  # when the last one ended
 
     def now_ns(self) -> int:
         """Return what its clock shows."""
@@ -127,18 +121,6 @@ class LateRecorder(Recorder):
         self._since_ns = end = self._host_ns()
         self.own_ns += end - now
 
-    def before_collective(self) -> None:
-        """The loop calls one; those with nothing between them are one span."""
-        if self._since_ns != self._collective_ns:
-            self._keep_collectives()
-        self.enter(COLLECTIVE)
-
-    def after_collective(self) -> None:
-        """It has returned."""
-        if COLLECTIVE in self._stack:
-            self.leave(COLLECTIVE)
-            self._collective_ns = self._since_ns
-
     def close_step(self, at_ns: int) -> None:
         """End the step that runs at a moment that has passed, not before it had its batch."""
         step = self._step
@@ -218,6 +200,8 @@ class LateRecorder(Recorder):
         while self._aside:
             held, step = self._aside.pop(), self._step
             held.wait_ns += max(step.wait_ns, 0)
+            if step.ready != UNKNOWN:
+                held.joins(step.queue_depth, step.ready)
             held.backwards += step.backwards
             held.updates += step.updates
             held.waited_for_core(step.run_delay_s)
@@ -233,26 +217,33 @@ class LateRecorder(Recorder):
         self.drop_step()
         self._aside = []
 
-    def before_more(self) -> None:
-        """The loop asks another loader for a part of the same step."""
-        now = self._host_ns()
-        if self._step is not None:
-            self._pass(self._step, now)
-        self._since_ns = end = self._host_ns()
-        self.own_ns += end - now
+    def before_more(self, queue_depth: int, ready: int) -> None:
+        """The loop asks another loader for a part of the same step, which is ready if both parts are.
 
-    def after_more(self) -> None:
-        """It has it: what it took is wait."""
+        Args:
+            queue_depth, ready: of that loader; see `before_next`.
+        """
         now = self._host_ns()
         step = self._step
         if step is not None:
-            step.wait_ns += now - self._since_ns
+            self._pass(step, now)
+            step.joins(queue_depth, ready)
+        self._since_ns = end = self._host_ns()
+        self.own_ns += end - now
+
+    def after_more(self) -> int:
+        """It has it: what it took is wait; returns how long, in nanoseconds."""
+        now = self._host_ns()
+        step, waited_ns = self._step, now - self._since_ns
+        if step is not None:
+            step.wait_ns += waited_ns
             if step.first is not None:
                 # the device may have been given work since the first part: its wait ends here
                 step.phase_marks = None if step.phase_marks is None else []
                 self._device_steps.has_batch(step, now)
         self._since_ns = end = self._host_ns()
         self.own_ns += end - now
+        return waited_ns
 
     def begin_update(self) -> None:
         """Without a loader a step goes from one update to the next: it has waited for nothing."""
@@ -268,26 +259,6 @@ class LateRecorder(Recorder):
         self._device_steps.resolve()
         self._write()
         self._files.put_off(self.steps, self._host_ns())
-
-    def _end_span(self, phase: int, now: int) -> None:
-        if phase != COLLECTIVE:
-            super()._end_span(phase, now)
-            return
-        start_ns = self._files.drop_span()
-        before, spent_s = self._collectives, (now - start_ns) * 1e-9
-        if before is None:
-            before = SpanRecord(phase, self.steps, start_ns, 0.0, 0.0)
-        sum_s = before.span_s + spent_s
-        self._collectives = before._replace(span_s=sum_s, own_s=sum_s)
-
-    def _keep_collectives(self) -> None:
-        if self._collectives is not None:
-            self._files.add_span(self._collectives)
-            self._collectives = None
-
-    def _write(self) -> None:
-        self._keep_collectives()
-        super()._write()
 
     def _pass_all(self) -> int:
         """End every phase of the step that runs; returns when that was."""

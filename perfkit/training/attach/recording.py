@@ -128,6 +128,7 @@ class Recording:
             backwards=over.backwards,
             updates=over.updates,
             companion=None if over.companion is None else over.companion.number,
+            joined_s=over.joined_ns * 1e-9,
         )
 
     def fetched(self, now_ns: int, steps: int = 1) -> None:

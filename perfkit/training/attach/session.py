@@ -8,7 +8,7 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from perfkit.training.attach.tape import Tape
 from perfkit.training.attach.threads import OtherThreads
 from perfkit.training.attach.watcher import Calls, queue_of
 from perfkit.training.probe import worker
-from perfkit.training.probe.loader import depth_reader, ready_reader
+from perfkit.training.probe.loader import depth_reader, ready_reader, workers_of
 
 
 class Session:
@@ -112,23 +112,27 @@ class Session:
         depth = depth_reader(iterator)
         ready = ready_reader(iterator, recording.folder.rank.loader)
         begun = Pass(self.number(), self.entry(loader), depth, ready)
-        self.describe_pass(begun, iter_s)
+        self.describe_pass(begun, iter_s, workers_of(iterator))
         return begun
 
     def entry(self, loader: Any, describe: Callable[[Any], dict[str, Any]] = describe) -> Loader:
         """Return what is known of something that is iterated over here."""
         return self._loaders.find(loader, describe)
 
-    def describe_pass(self, begun: Pass, iter_s: float) -> None:
-        """Tell of a pass, and of its loader if that is new."""
+    def describe_pass(self, begun: Pass, iter_s: float, workers: Sequence[int] = ()) -> None:
+        """Tell of a pass, and of its loader if that is new.
+
+        Args:
+            workers: process ids of those that make its batches.
+        """
         recording, loader = self._recording, begun.loader
         if recording is None:
             return
         described, loader.untold = loader.untold, None
         if described is not None:
             recording.loader(described)
-        event = {"pass": begun.number, "loader": loader.number, "iter_s": iter_s}
-        event["object"] = loader.objects
+        event: dict[str, Any] = {"pass": begun.number, "loader": loader.number, "iter_s": iter_s}
+        event |= {"object": loader.objects, "workers": list(workers)}
         recording.folder.event("pass", **event, pid=os.getpid())
 
     def phase(self, name: str, since_ns: int) -> None:

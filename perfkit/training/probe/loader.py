@@ -43,6 +43,12 @@ def depth_reader(iterator: Any) -> Callable[[], int]:
     return lambda: sum(part() for part in ready)
 
 
+def workers_of(iterator: Any) -> list[int]:
+    """Return the process ids of an iterator's workers; of none where it has none."""
+    workers = getattr(iterator, "_workers", None) or ()
+    return [worker.pid for worker in workers if worker.pid is not None]
+
+
 def ready_reader(iterator: Any, folder: Path | None = None) -> Callable[[], int]:
     """Return a function that tells whether the next batch in order is ready: 1, 0, or -1 unknown.
 

@@ -81,6 +81,15 @@ class Step:
         self.spent_ns[OPTIMIZER] = updated_ns - updating_ns
         self.backwards = self.updates = 1
 
+    def joins(self, queue_depth: int, ready: int) -> None:
+        """Its batch has another part, of another loader: it is ready where both are.
+
+        Args:
+            queue_depth, ready: of that loader; see `Recorder.before_next`.
+        """
+        self.queue_depth = min(self.queue_depth, queue_depth)
+        self.ready = 0 if 0 in (self.ready, ready) else min(self.ready, ready)
+
     def waited_for_core(self, share_s: float) -> None:
         """Add a share of the run delay; NaN is none."""
         known_s = self.run_delay_s

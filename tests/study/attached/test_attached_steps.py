@@ -47,6 +47,43 @@ def test_batches_of_a_companion_are_no_steps(tmp_path: Path) -> None:
     assert found is not None and found.start_s == pytest.approx(0.1)
 
 
+def test_a_companion_that_goes_on_alone_has_the_steps_of_the_epoch(tmp_path: Path) -> None:
+    """`zip(itertools.cycle(labelled), unlabelled)`: 10 steps have a batch of both, 26 one of the second."""
+    script = Script()
+    script.loader(0, num_workers=1)
+    script.loader(1, num_workers=2, batch_size=24)
+    for _ in range(3):
+        number = script.begin(0, workers=[7])
+        other = script.begin(1, workers=[8, 9])
+        for _ in range(10):
+            script.step(number, wait_s=0.02)
+        script.end(number)
+        for _ in range(26):
+            script.step(other, wait_s=0.02)
+        script.end(other, companion=number, joined_s=0.19)
+    found = loop(script, tmp_path)
+    assert (found.main.number, found.epochs_seen, found.steps_per_epoch) == (1, 3, 36)
+    assert found.work_s.get("work between epochs", 0.0) == pytest.approx(0.0, abs=1e-6)
+    assert found.passes.workers_of(1) == {8, 9} and found.passes.workers_of(None) == {7, 8, 9}
+
+
+@pytest.mark.parametrize(("joined_s", "waited_for"), [(0.5, 1), (0.2, 0)])
+def test_advice_is_about_the_loader_that_was_waited_for(
+    tmp_path: Path, joined_s: float, waited_for: int
+) -> None:
+    """`zip` of two loaders: all waits are in the first one's steps, whichever is slow."""
+    script = Script()
+    script.loader(0)
+    script.loader(1)
+    for _ in range(2):
+        number, other = script.begin(0), script.begin(1)
+        for _ in range(30):
+            script.step(number, wait_s=0.02)
+        script.end(number)
+        script.end(other, companion=number, joined_s=joined_s)
+    assert loop(script, tmp_path).widest.number == waited_for
+
+
 def test_accumulated_steps_are_steps_without_an_update(tmp_path: Path) -> None:
     """A batch is a step, whether its gradients are applied at once or not."""
     script = Script()

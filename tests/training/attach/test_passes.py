@@ -145,39 +145,6 @@ def test_an_evaluation_left_early_ends_where_it_was_left(script: Script) -> None
     assert records[1].step_s < 0.05
 
 
-def test_two_loaders_fetched_by_turns_make_one_step(script: Script) -> None:
-    """The first step is put together once the second fetch of the first loader tells what they are."""
-    first, second = script.iterate(loader(0)), script.iterate(loader(1))
-    for _ in range(3):
-        script.fetch(first, second)
-        script.train()
-    script.stop(first)
-    assert script.counts() == [(0, 1, 1)] * 3
-    assert second.companion is first
-
-
-def test_three_loaders_fetched_by_turns_make_one_step(script: Script) -> None:
-    """A third one joins like the second."""
-    passes = [script.iterate(loader(number)) for number in range(3)]
-    for _ in range(3):
-        script.fetch(*passes)
-        script.train()
-    assert script.counts() == [(0, 1, 1)] * 3
-
-
-def test_the_wait_of_a_companion_is_wait(script: Script) -> None:
-    """Of the first step, which was two for a while, as of the second."""
-    first, second = script.iterate(loader(0)), script.iterate(loader(1))
-    for _ in range(2):
-        script.fetch(first)
-        script.steps.asks(second, *queue_of(second))
-        time.sleep(0.02)
-        script.steps.got(second)
-        script.train()
-    script.stop(first)
-    assert all(0.02 <= record.data_wait_s <= record.step_s for record in script.records())
-
-
 def test_a_look_at_one_batch_does_not_take_the_training_in(script: Script) -> None:
     """`images, labels = next(dataiter)`, its iterator alive, is told from a companion by what follows."""
     peek, train = script.iterate(loader(0)), script.iterate(loader(0))
