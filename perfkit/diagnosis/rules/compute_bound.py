@@ -21,6 +21,10 @@ HIGH_SHARE = 0.80
 REMOVABLE_SHARE = 0.10
 """From this part of the epoch on, what is removable is more than little."""
 NEAR_ROOFLINE = 0.5
+COMPUTING = ("forward", "backward", "optimizer")
+LONG_UPDATE = 1 / 3
+"""Of computing. An update reads and writes each weight a few times; a product with a batch of more than a few
+samples does more than that."""
 LAUNCHING_SHARE = 0.15
 """Of forward and backward, for as many of the smallest operators; those of a model take longer. LSTMs written
 by hand, whose step was nothing else, came to 0.18 and 0.29, convolutions to 0.01."""
@@ -43,12 +47,18 @@ def check(evidence: Evidence) -> Finding | None:
     judged = severity(share, MODERATE_SHARE, HIGH_SHARE)
     if judged is None:
         return None
-    roof = evidence.row.gemm_ceiling_share
+    roof, phases_s = evidence.row.gemm_ceiling_share, evidence.row.phases_s
     told = [
         f"Forward, backward and update take {units.seconds(per_step_s(evidence, found, seconds))} of a step"
         f" of {units.seconds(found.step_s)}; all else that could be removed is {units.share(left)} of the"
         " epoch."
     ]
+    update_s = phases_s.get("optimizer", 0.0)
+    if update_s >= LONG_UPDATE * sum(phases_s.get(name, 0.0) for name in COMPUTING):
+        told.append(
+            f"The optimizer's update takes {units.seconds(update_s)} of that: it goes by the number of"
+            " weights, whatever the batch."
+        )
     if evidence.long_forward:
         # it says where to look: that is why, before how much it is
         told.insert(0, figures.of_long_forward(evidence))

@@ -48,6 +48,11 @@ SETTINGS = {
     "denormals": Setting(
         "moderate", "Have them taken for zero: `torch.set_flush_denormal(True)` before training."
     ),
+    "dense_embedding": Setting(
+        "moderate",
+        "Give gradients for the rows of the batch alone: `nn.Embedding(…, sparse=True)`, updated by"
+        " `torch.optim.SparseAdam` or plain SGD.",
+    ),
     "stream_per_worker": Setting(
         "high",
         "Give each worker its part: `info = torch.utils.data.get_worker_info()`, then"

@@ -1,7 +1,7 @@
-"""How many operators a step records for its backward, and what launching as many small ones takes here.
+"""What a loss knows of the operators that it came from: how many there are, and which of them look up rows.
 
-A loss knows the operators that it came from. They are counted once, when a backward begins, and a chain of
-small ones is timed: the price that `perfkit.training.dispatching` has, of one forward and backward.
+They are counted once, when a backward begins, and a chain of small ones is timed: the price that
+`perfkit.training.dispatching` has, of one forward and backward.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from perfkit.training.attach.embeddings import dense_tables
 from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.precision import graph, loss_of
 from perfkit.training.dispatching import CHAIN, chain_s
@@ -40,6 +41,13 @@ class Launching:
             return
         self._written = True
         loss = loss_of(args, kwargs)
+        tables = dense_tables(graph(loss.grad_fn, MOST_OPERATORS))
+        if tables is not None:
+            text = (
+                f"embeddings of {tables.rows:,} rows get a gradient for each row, though a batch touches"
+                f" {tables.touched:,} at most"
+            )
+            folder.event("fact", code="dense_embedding", value=tables._asdict(), text=text)
         if loss.device.type == "cpu":
             seconds = min(chain_s(loss.device) for _ in range(ROUNDS)) / CHAIN
             folder.event("launching", operators=operators_of(loss), operator_s=seconds)

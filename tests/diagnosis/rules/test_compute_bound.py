@@ -92,6 +92,16 @@ def test_near_the_roofline() -> None:
     assert far is not None and far.stage is None
 
 
+@pytest.mark.parametrize(("update_s", "told"), [(0.03, False), (0.034, True)])
+def test_an_update_of_a_third_of_computing_is_told(update_s: float, told: bool) -> None:
+    """Of 0.1 s: more than its weights explain beside a batch of many samples."""
+    phases_s = {"forward": 0.03, "backward": 0.07 - update_s, "optimizer": update_s}
+    found = checked(exposed_wait_s=0.0, phases_s={"waiting": 0.0, **phases_s})
+    assert found is not None
+    said = [one for one in found.evidence if one.startswith("The optimizer's update takes 34.0 ms")]
+    assert bool(said) is told
+
+
 def test_a_forward_that_takes_longer_than_backward_is_told_with_what_it_is_in() -> None:
     """Both phases, and the function that was seen."""
     made = evidence(CONFIG, 8, phases_s={"waiting": 0.0, "forward": 0.08, "backward": 0.02})

@@ -15,6 +15,7 @@ from perfkit.report import console
 from perfkit.report.diagnose import spoken
 from perfkit.report.markdown import report
 from perfkit.report.stored import StoredAnswer
+from perfkit.study.attached import advice
 from perfkit.study.attached.answer import document_of, runs_of
 
 
@@ -78,21 +79,22 @@ def test_no_remedy_leaves_a_call_that_torch_refuses(tmp_path: Path) -> None:
     script.loader(num_workers=1, prefetch_factor=2, persistent_workers=True)
     epochs(script, 3, wait_s=0.006, ready=1)
     run = runs_of([script.recorded(tmp_path)])[0]
-    from perfkit.study.attached import advice
 
     call = advice._call(run.loop.widest, "num_workers", "0")
     assert call == "loader = DataLoader(dataset, batch_size=8, num_workers=0)\n"
     assert "pin_memory=True" in advice._call(run.loop.widest, "pin_memory", "1")
 
 
-def test_a_setting_that_slows_computing_is_the_first_remedy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", sorted(advice.SLOW_SETTINGS))
+def test_a_setting_that_slows_computing_is_the_first_remedy(tmp_path: Path, code: str) -> None:
     """Where computing takes the time, what was read from inside comes before what can only be bounded."""
     script = epochs(Script(), 3, wait_s=0.0)
-    script.event("fact", code="anomaly_mode", value=True, text="Anomaly detection is on.")
+    script.event("fact", code=code, value=True, text="It is on.")
     document = answer(tmp_path, script)
     assert document.diagnosis is not None
     assert document.diagnosis.primary == "compute_bound"
-    assert document.diagnosis.remedies[0].name == "anomaly_mode"
+    assert document.diagnosis.remedies[0].name == code
+    assert [one.stage for one in document.findings] == [code]
 
 
 def test_ranks_are_rows_and_the_slowest_one_is_diagnosed(tmp_path: Path) -> None:
