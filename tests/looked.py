@@ -35,6 +35,7 @@ class Looked:
         computing: bool = False,
         behind: bool = False,
         making: str | None = None,
+        updating: bool = False,
     ) -> None:
         self.known: list[Callable[[], None]] = []
         """What is to be done once it is known where the script is."""
@@ -47,6 +48,8 @@ class Looked:
             gaps=[],
             forwards=[],
             making=making,
+            updating=updating,
+            updates=[],
             is_behind=behind,
             once_known=self.known.append if behind else lambda do: do(),
         )

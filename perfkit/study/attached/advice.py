@@ -8,7 +8,7 @@ from dataclasses import replace
 from perfkit.document import Remedy
 from perfkit.study.attached.passes import Place
 from perfkit.study.attached.result import AttachedRun
-from perfkit.study.seen import functions_in, most_seen
+from perfkit.study.attached.work import OURS
 
 OF_THE_LOADER = (
     "num_workers", "fewer_workers", "prefetch_factor", "persistent_workers", "pin_memory", "pack_tensors",
@@ -82,8 +82,8 @@ def _at_its_line(remedy: Remedy, run: AttachedRun) -> Remedy:
     if remedy.name in OF_EVALUATION:
         return _of_evaluation(remedy, run)
     if remedy.name == "periodic_every":
-        seen = most_seen(functions_in(run.recorded.told("stack")))
-        return remedy if seen is None else _with_comment(remedy, seen.name)
+        longest = max(run.loop.work_s, key=lambda name: run.loop.work_s[name])
+        return remedy if longest in OURS else _with_comment(remedy, longest)
     if remedy.name in ("frozen_outputs", "vectorised_forward"):
         return _with_comment(remedy, next(iter(run.evidence.long_forward)))
     if remedy.name == "batches_ahead":

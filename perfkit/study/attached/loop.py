@@ -23,6 +23,7 @@ from perfkit.records import StepRecord
 from perfkit.study.attached import intervals
 from perfkit.study.attached.between import Between
 from perfkit.study.attached.handed import handed
+from perfkit.study.attached.hooks import hooks_in, without_hooks
 from perfkit.study.attached.intervals import Intervals, end_of
 from perfkit.study.attached.passes import NO_LOADER, Pass, Passes, Place
 from perfkit.study.attached.read import Recorded
@@ -34,6 +35,7 @@ from perfkit.study.attached.work import (
     shorter,
     without_peaks,
 )
+from perfkit.study.seen import is_wait
 
 LEAST_STEPS = 20
 """Fewer steps of later epochs are too few to stand for an epoch: those of the first are taken along."""
@@ -98,13 +100,18 @@ def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
     per_epoch = _steps_per_epoch(steps, epochs)
     chosen, later = _steady(steps, {one.steps[0].start_ns for one in trained}, epochs)
     between = Between(steps, epochs, [*trained, *passes.beside], saving, evaluating)
-    given = handed(recorded, _apart(chosen, saving, evaluating))
+    plain, hooked = without_hooks(recorded, _apart(chosen, saving, evaluating))
+    given = handed(recorded, plain)
     steady, apart_s = without_peaks(given.steps)
     work_s = between.per_epoch(per_epoch)
     evaluation_s = work_s.pop("evaluation", 0.0)
     work_s[BETWEEN_STEPS] = work_s.get(BETWEEN_STEPS, 0.0) + apart_s * per_epoch
     every = every_steps(_apart(steps, saving, evaluating))
-    told = named(recorded, steady, work_s, per_epoch, len(steps), every, bool(given.waited))
+    samples = [
+        *(one for one in recorded.told("stack") if not (given.waited and is_wait(one))),
+        *(hooks_in(recorded) if hooked else ()),
+    ]
+    told = named(recorded, steady, work_s, per_epoch, len(steps), every, samples)
     steady = told.steps
     return Loop(
         passes=passes,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Any
 
 from perfkit.diagnosis.evidence import Dispatch, OwnWork
 from perfkit.records import StepRecord
@@ -16,7 +17,6 @@ from perfkit.study.seen import (
     LEAST_SHARE,
     Seen,
     functions_in,
-    is_wait,
     known,
     most_seen,
     period,
@@ -96,7 +96,7 @@ def named(
     steps_per_epoch: int,
     all_steps: int,
     every: int | None,
-    waited: bool,
+    samples: Sequence[Mapping[str, Any]],
 ) -> Named:
     """Name untracked parts: by the script's own phases, and the largest one by the function seen in it.
 
@@ -107,7 +107,7 @@ def named(
     Args:
         all_steps: how many steps were seen in all.
         every: steps from one time to the next that work is done between steps; None where it varies.
-        waited: whether it is known already what the steps waited for another thread or process.
+        samples: of the stack, in that time.
     """
     found = dict(work_s)
     for name, seconds in own_phases(recorded).items():
@@ -115,8 +115,7 @@ def named(
     work = {BETWEEN_STEPS: OwnWork(every_steps=every, between_steps=True)}
     bare = steps[0].block == NO_LOADER
     # where no forward was seen either, the sampler looked at waiting for other threads alone
-    told = [] if bare and math.isnan(steps[-1].forward_s) else recorded.told("stack")
-    seen = functions_in(one for one in told if not (waited and is_wait(one)))
+    seen = [] if bare and math.isnan(steps[-1].forward_s) else functions_in(samples)
     if not seen:
         return Named(steps=steps, work_s=found, work=work, untracked={})
     mean_s, each_s = fmean(s.step_s for s in steps), fmean(map(outside_s, steps))

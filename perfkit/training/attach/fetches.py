@@ -53,10 +53,14 @@ class Fetches:
         """Which batch of a pass the loop makes for itself now; None where it makes none."""
         self.making_ns = 0
         """Time that it has taken for that, in passes that are trained with."""
-        self.forward_ns = self.backward_ns = 0
-        """Between a batch and its first backward, and in all backwards."""
+        self.forward_ns = self.backward_ns = self.update_ns = 0
+        """Between a batch and its first backward, in all backwards, and in updates after the last one."""
+        self.updating = False
+        """Whether an update runs, and no forward or backward in it, unless a backward follows."""
         self.forwards: deque[int] = deque(maxlen=MOST_GAPS)
         """Moments of late in which a forward was, as the backward after it shows."""
+        self.updates: deque[int] = deque(maxlen=MOST_GAPS)
+        """Moments of late in which an update came to its end."""
         self.gaps: deque[int] = deque(maxlen=MOST_GAPS)
         """Moments of late after which an update began: what happened then was in no phase of its step."""
         self.is_behind = False

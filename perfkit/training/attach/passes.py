@@ -28,12 +28,12 @@ class Steps(Fetches):
         self._said = False
         self._outer: Any = None  # the optimizer whose step() runs
         self._depth = 0
-        self._updating = False
+        self._began_ns = 0  # when what is the update alone began
         self._forward_ns = 0  # when the last one of a step without a loader ended
         self._inside = False  # and whether what ran before it was explained
 
     def asks(self, asking: Pass, depth: int, ready: int, gradients: bool) -> None:
-        self._outer, self._depth, self._updating = None, 0, False
+        self._outer, self._depth, self.updating = None, 0, False
         super().asks(asking, depth, ready, gradients)
 
     def is_plain(self, asking: Pass) -> bool:
@@ -75,8 +75,10 @@ class Steps(Fetches):
             self.making_ns += got - asked
         self.forward_ns += begun - got
         self.backward_ns += ended - begun
+        self.update_ns += updated - updating
         self.forwards.extend(range(self.moment, self.moment + 3 * count, 3))
         self.gaps.extend(range(self.moment + 1, self.moment + 1 + 3 * count, 3))
+        self.updates.extend(range(self.moment + 2, self.moment + 2 + 3 * count, 3))
         self.moment += 3 * count - 1
         self.trained += count
         self._beside += count
@@ -136,10 +138,12 @@ class Steps(Fetches):
         running = self._open
         if running is not None:
             running.backwards += 1
-        if self._depth and not self._updating:
+        if self._depth:
             # backward inside step(): what led to it was the forward
-            recorder.enter(OPTIMIZER)
-            self._updating = True
+            if not self.updating:
+                recorder.enter(OPTIMIZER)
+                self.updating = True
+            self._began_ns = recorder.told_ns
 
     def update_begins(self, optimizer: Any) -> None:
         """`optimizer.step` begins."""
@@ -154,10 +158,10 @@ class Steps(Fetches):
         self.moment += 1
         self.unexplained = False
         self._computes()
-        self._outer, self._depth, self._updating = optimizer, 1, False
+        self._outer, self._depth, self.updating = optimizer, 1, False
         if self._open is None or self._counted:
             self.recorder.enter(OPTIMIZER)
-            self._updating = True
+            self.updating, self._began_ns = True, self.recorder.told_ns
             if follows:
                 self.untracked_ns += self.recorder.told_ns - self._last_ns
 
@@ -168,11 +172,14 @@ class Steps(Fetches):
         if self._depth:
             return
         recorder = self.recorder
-        if not self._updating:  # an update without a backward
+        if not self.updating:  # an update without a backward
             recorder.leave(FORWARD)
             recorder.enter(OPTIMIZER)
+            self._began_ns = recorder.told_ns
         recorder.leave(OPTIMIZER)
-        self._outer, self._updating = None, False
+        self.update_ns += recorder.told_ns - self._began_ns
+        self.updates.append(self.moment)
+        self._outer, self.updating = None, False
         self._count(updated=True)
         running = self._open
         if running is not None:

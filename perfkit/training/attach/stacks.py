@@ -6,7 +6,7 @@ backward discards them; what an update follows is in no phase. In a step without
 between and after forward, backward and update is sampled; where no forward is seen, only waiting for another
 thread or process. What a thread does that makes the batch meanwhile is sampled with it. Where forwards take
 longer than backwards they are sampled as well, and so is the making of batches where the loop makes them for
-itself; both are told apart.
+itself, and updates that take long; all are told apart.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ SWITCH_S = 0.0001
 whatever lets go of it next is."""
 _FEEDER = "QueueFeederThread"
 """Threads of this name only pass on what a loader's workers are asked for."""
-UNTRACKED, FORWARD = "stack", "forward_stack"
+LONG_UPDATE = 0.25
+"""From this part of the time on, updates are looked at; those of most trainings take less."""
+UNTRACKED, FORWARD, UPDATE = "stack", "forward_stack", "update_stack"
 """Events, by what was going on."""
 MAKING = {FIRST: "first_batch_stack", LATER: "batch_stack"}
 """Events of batches that the loop makes for itself."""
@@ -64,6 +66,7 @@ class Untracked:
         """When it will look next."""
         self._before_ns = 0
         self._before_forward_ns = self._before_backward_ns = self._before_making_ns = 0
+        self._before_update_ns = 0
 
     def look(self, folder: ProcessFolder, thread: int, now_ns: int, steps: int = 1) -> None:
         """A batch is asked for.
@@ -82,14 +85,14 @@ class Untracked:
         untracked_ns = self._steps.untracked_ns
         share = (untracked_ns - self._before_ns) / gone_ns
         self._before_ns, self.look_at_ns = untracked_ns, now_ns + LOOK_EVERY_NS
-        long_forward, making = self._long_forward(gone_ns), self._makes_batches(gone_ns)
+        long = self._long_forward(gone_ns), self._makes_batches(gone_ns), self._long_update(gone_ns)
         if sampler is not None:
             sampler.write(folder)
         if not self._steps.in_training:
             return
         if sampler is not None:
             sampler.look_at_loop(sys._getframe())
-        elif share > UNTRACKED_SHARE or long_forward or making:
+        elif share > UNTRACKED_SHARE or any(long):
             self._sampler = StackSampler(self._steps, thread)
             self._sampler.look_at_loop(sys._getframe())
 
@@ -105,6 +108,11 @@ class Untracked:
         """Whether the loop has made its batches itself since the last look, for much of the time."""
         making_ns, self._before_making_ns = self._before_making_ns, self._steps.making_ns
         return self._before_making_ns - making_ns > UNTRACKED_SHARE * gone_ns
+
+    def _long_update(self, gone_ns: int) -> bool:
+        """Whether updates have taken much of the time since the last look."""
+        update_ns, self._before_update_ns = self._before_update_ns, self._steps.update_ns
+        return self._before_update_ns - update_ns > LONG_UPDATE * gone_ns
 
     def end(self, folder: ProcessFolder) -> None:
         """The process ends: sample no more, and append what has changed."""
@@ -162,6 +170,8 @@ class StackSampler:
         for event, seen_at, seen, seconds in waiting:
             if event == FORWARD:
                 counts = seen_at in known.forwards
+            elif event == UPDATE:
+                counts = seen_at in known.updates
             elif event in MAKING.values():
                 counts = True
             else:
@@ -213,7 +223,8 @@ class StackSampler:
             self._switch_after(SWITCH_S if self._alone() else self._usual_s)
             now = time.perf_counter()
             steps = self._steps
-            if steps.is_behind or steps.computing or steps.unexplained or steps.making:
+            looks = steps.computing or steps.unexplained or steps.making or steps.updating
+            if looks or steps.is_behind:
                 frames = sys._current_frames()
                 frame = frames.get(self.thread)
                 if frame is not None:
@@ -245,6 +256,9 @@ class StackSampler:
             if not seen.called:
                 seen = fetching or seen._replace(function=LIBRARY)
             self._waiting.append((MAKING[steps.making], steps.moment, seen, seconds))
+            return
+        if steps.updating:
+            self._waiting.append((UPDATE, steps.moment, seen, seconds))
             return
         # a line that asks for batches and computes with them calls a library's loop
         if not seen.called and forward and seen.line == self.asks_at:

@@ -249,3 +249,23 @@ def test_a_fetch_that_raised_leaves_no_record(script: Script) -> None:
     script.steps.asks(batches, *queue_of(batches))
     script.steps.failed(batches)
     assert script.counts() == [(0, 1, 1)]
+
+
+def test_what_an_update_does_after_its_last_backward_is_the_update(script: Script) -> None:
+    """In a closure forward and backward come first: no moment of theirs is one in which an update ended."""
+    batches = script.iterate(loader(0))
+    script.fetch(batches)
+    script.train()
+    first_ns, moment = script.steps.update_ns, script.steps.moment
+    assert list(script.steps.updates) == [moment] and not script.steps.updating
+    script.fetch(batches)
+    script.steps.update_begins("lightning")
+    time.sleep(0.02)
+    assert not script.steps.updating, "a forward"
+    script.backward()
+    assert script.steps.updating
+    last = script.steps.moment
+    time.sleep(0.01)
+    script.steps.update_ends("lightning")
+    assert list(script.steps.updates) == [moment, last] and not script.steps.updating
+    assert 10_000_000 <= script.steps.update_ns - first_ns < 20_000_000

@@ -38,7 +38,7 @@ import test_stacks as own
 
 steps = SimpleNamespace(
     unexplained=True, moment=7, without_loader=True, sees_forward=True, computing=False, gaps=[], forwards=[],
-    is_behind=False, once_known=lambda do: do(), making=None,
+    is_behind=False, once_known=lambda do: do(), making=None, updating=False, updates=[],
 )
 usual_s = sys.getswitchinterval()
 sampler = StackSampler(steps, threading.get_ident())
@@ -103,6 +103,20 @@ def test_a_forward_is_told_apart_once_a_backward_has_followed(
     looked.end()
     found = [(event["event"], event["function"]) for event in told(looked.sampler, tmp_path)]
     assert found == ([("forward_stack", "augment")] if followed else [])
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_an_update_is_told_apart_once_it_has_ended(tmp_path: Path, followed: bool) -> None:
+    """A backward that follows shows that what a closure did before it was its forward."""
+    looked = Looked(unexplained=False, updating=True)
+    wait_for(lambda: looked.samples() >= 2)
+    looked.steps.updating = False
+    if followed:
+        looked.steps.updates.append(7)
+    looked.steps.moment = 9
+    looked.end()
+    found = [(event["event"], event["function"]) for event in told(looked.sampler, tmp_path)]
+    assert found == ([("update_stack", "augment")] if followed else [])
 
 
 @pytest.mark.parametrize("in_library", [True, False])

@@ -35,14 +35,23 @@ def samplers(monkeypatch: pytest.MonkeyPatch) -> list[Sampler]:
     return begun
 
 
-@pytest.mark.parametrize("kind", ["untracked_ns", "making_ns"])
-@pytest.mark.parametrize(("seconds", "looks"), [(0.49, False), (0.51, True)])
-def test_stacks_are_looked_at_where_a_tenth_is_untracked_or_makes_batches(
+@pytest.mark.parametrize(
+    ("kind", "seconds", "looks"),
+    [
+        ("untracked_ns", 0.49, False),
+        ("untracked_ns", 0.51, True),
+        ("making_ns", 0.49, False),
+        ("making_ns", 0.51, True),
+        ("update_ns", 1.24, False),
+        ("update_ns", 1.26, True),
+    ],
+)
+def test_stacks_are_looked_at_where_much_is_untracked_makes_batches_or_updates(
     monkeypatch: pytest.MonkeyPatch, kind: str, seconds: float, looks: bool
 ) -> None:
     """Of five seconds; what was before them does not count."""
     begun = samplers(monkeypatch)
-    sums = {"untracked_ns": 0, "making_ns": 0} | {kind: int(0.4e9)}
+    sums = {"untracked_ns": 0, "making_ns": 0, "update_ns": 0} | {kind: int(0.4e9)}
     steps: Any = SimpleNamespace(in_training=True, forward_ns=0, backward_ns=0, **sums)
     untracked = Untracked(steps, 0)
     folder: Any = None
@@ -63,7 +72,7 @@ def test_stacks_are_looked_at_where_forwards_take_longer_than_backwards(
 ) -> None:
     """And a tenth of five seconds; what came before these does not count."""
     begun = samplers(monkeypatch)
-    steps: Any = SimpleNamespace(untracked_ns=0, in_training=True, making_ns=0)
+    steps: Any = SimpleNamespace(untracked_ns=0, in_training=True, making_ns=0, update_ns=0)
     steps.forward_ns, steps.backward_ns = int(1e9), int(3e9)
     untracked = Untracked(steps, 0)
     folder: Any = None
@@ -80,7 +89,12 @@ def test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks(
     """An evaluation that asks at that moment is not the loop."""
     begun = samplers(monkeypatch)
     steps: Any = SimpleNamespace(
-        untracked_ns=int(9e9), in_training=False, forward_ns=0, backward_ns=0, making_ns=0
+        untracked_ns=int(9e9),
+        in_training=False,
+        forward_ns=0,
+        backward_ns=0,
+        update_ns=0,
+        making_ns=0,
     )
     untracked = Untracked(steps, 0)
     folder: Any = None
