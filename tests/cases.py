@@ -134,6 +134,13 @@ CASES: dict[str, tuple[Evidence, Any]] = {
         ),
         judged("untracked"),
     ),
+    "cheaper_start": (
+        replace(
+            attributed(ALONE, compute=8.0, startup=2.0),
+            first_making={"WeightedRandomSampler.__iter__ (sampler.py:250)": OwnWork(share=0.9)},
+        ),
+        judged("startup_bound", "first_batch"),
+    ),
     "faster_producer": (
         replace(
             attributed(ALONE, waiting=6.0, compute=4.0),

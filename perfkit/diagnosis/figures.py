@@ -104,6 +104,11 @@ def function_of(works: Mapping[str, OwnWork]) -> str | None:
     return None if taken is None else taken[0]
 
 
+def is_special(name: str) -> bool:
+    """Return whether a name is that of a special method, as `__getitem__ (data.py:31)`."""
+    return name.partition(" (")[0].rpartition(".")[2].startswith("__")
+
+
 def own(name: str) -> str:
     """Return a name of the user's own as a sentence has it, its place outside: "`augment` (train.py:88)"."""
     function, place, rest = name.partition(" (")

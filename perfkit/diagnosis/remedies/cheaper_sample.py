@@ -30,7 +30,7 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
         return None
     where, share = taken
     late = _seen.stage(judgement) == "decode" and _seen.late_s(evidence) > 0
-    if where.startswith("__") or not (late or _seen.verdict(judgement, "contended")):
+    if figures.is_special(where) or not (late or _seen.verdict(judgement, "contended")):
         return None
     left = 1 - share
     less = replace(

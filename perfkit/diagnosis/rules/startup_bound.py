@@ -36,13 +36,15 @@ def check(evidence: Evidence) -> Finding | None:
     each_s = evidence.row.epoch_parts_s.get("epoch_start")
     each_s = None if each_s is None else max(0.0, each_s)
     once_s = once_s_of(evidence)
+    stage = _stage(evidence, each_s or 0.0, once_s / epochs)
     return Finding(
         kind="startup_bound",
         severity=judged,
         share=share,
         message=f"Starting takes {units.share(share)} of an epoch: {_in_words(each_s, once_s, epochs)}.",
         try_next=_advice(evidence, each_s or 0.0, once_s / epochs),
-        stage=_stage(evidence, each_s or 0.0, once_s / epochs),
+        stage=stage,
+        where=figures.function_of(evidence.first_making) if stage == "first_batch" else None,
         removable_s=found.removable_s["startup"],
         evidence=tuple(_witnesses(evidence, each_s, once_s)),
     )

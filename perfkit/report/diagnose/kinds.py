@@ -133,7 +133,8 @@ def stage_of(verdict: Verdict, document: Document) -> str:
     if verdict.kind == "untracked":
         return f"most of it is in {stage}"
     if verdict.kind == "startup_bound":
-        return f"most of it is {title(stage)}"
+        within = "" if verdict.where is None else f", in {plain(verdict.where)}"
+        return f"most of it is {title(stage)}{within}"
     # how a device computes is no place
     return title(stage) if verdict.kind == "compute_bound" else f"{title(stage)} is the stage"
 

@@ -21,8 +21,8 @@ _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}"
 """Where packages are installed, within a path; Python's own library is not there."""
 _DATA = os.path.join("torch", "utils", "data", "")
 """Torch's own code for data sets and loaders, within a path."""
-_FETCH = os.path.join(_DATA, "_utils", "fetch.py")
-"""End of the file in which a loader calls its data set and its collator."""
+_LOADER = (os.path.join(_DATA, "_utils", "fetch.py"), os.path.join(_DATA, "dataloader.py"))
+"""Ends of the files in which a loader calls its data set, its collator and its sampler."""
 _WORKLOADS = os.path.join(OURS, "training", "workloads", "")
 """Where the data sets of perfkit lie."""
 
@@ -170,21 +170,33 @@ def seen_fetching(frame: FrameType) -> Seen | None:
     """Return the function of a library that a batch is made in; None where none is made, or by none.
 
     The outermost one that a loader calls and that is not torch's, such as a data set's `__getitem__`, and the
-    innermost of an installed package that it led to.
+    innermost of an installed package that it led to. Special methods are told with their class, from Python
+    3.11 on.
 
     Args:
         frame: the innermost one; the user's own code does not run in the making of the batch.
     """
     installed: list[FrameType] = []
     back: FrameType | None = frame
-    while back is not None and not back.f_code.co_filename.endswith(_FETCH):
+    while back is not None and not back.f_code.co_filename.endswith(_LOADER):
         if _has_name(back) and _is_package_s(back.f_code.co_filename):
             installed.append(back)
         back = back.f_back
     if back is None or not installed:
         return None
     foreign = [one for one in installed if _DATA not in one.f_code.co_filename]
-    return _called(foreign[-1] if foreign else installed[-1], installed[0])
+    called, innermost = (foreign or installed)[-1], installed[0]
+    seen = _called(called, innermost)
+    inner = seen.inner and _with_class(innermost.f_code)
+    return seen._replace(function=_with_class(called.f_code), inner=inner)
+
+
+def _with_class(code: CodeType) -> str:
+    name: str = code.co_name
+    if not name.startswith("__"):
+        return name
+    owner = getattr(code, "co_qualname", name).rpartition(f".{name}")[0].rpartition(".")[2]
+    return f"{owner}.{name}" if owner.isidentifier() else name
 
 
 def _called(called: FrameType, innermost: FrameType, where: FrameType | None = None) -> Seen:

@@ -113,6 +113,7 @@ def test_what_the_first_batch_of_an_epoch_is_made_in_is_told() -> None:
     assert found is not None
     assert found.try_next.startswith("`__iter__` (sampler.py:9) runs before the first batch")
     assert found.evidence[1] == "90 % of that was seen in `__iter__` (sampler.py:9)."
+    assert (found.stage, found.where) == ("first_batch", "__iter__ (sampler.py:9)")
 
 
 def test_a_batch_that_is_slow_anyway_is_no_start() -> None:

@@ -170,6 +170,11 @@ class ImageFolder:
     def __getitem__(self, index):
         return [self.transform(part) for part in (index,)][0]
 """
+SAMPLER = """
+class Weighted:
+    def __init__(self, draw): self.draw = draw
+    def __iter__(self): yield self.draw()
+"""
 IMAGE = """
 def resize(sample):
     return sample()
@@ -208,11 +213,23 @@ def test_a_library_s_data_set_is_named_with_what_it_led_to(tmp_path: Path, wrapp
     (seen,) = found
     assert seen is not None
     assert seen.told() == {
-        "function": "__getitem__",
+        "function": "ImageFolder.__getitem__" if sys.version_info >= (3, 11) else "__getitem__",
         "where": "torchvision/folder.py:10",
         "inner": "resize",
         "inner_where": "PIL/image.py:3",
     }
+
+
+def test_a_library_s_sampler_is_named_by_its_class(tmp_path: Path) -> None:
+    """It runs for a batch as well, before its samples are fetched."""
+    sampler = installed(tmp_path / "site-packages" / "samplers.py", SAMPLER)
+    found: list[Seen | None] = []
+    loader = DataLoader(range(1), sampler=sampler.Weighted(lambda: looks(found)))  # type: ignore[arg-type]
+    list(loader)
+    (seen,) = found
+    assert seen is not None
+    name = "Weighted.__iter__" if sys.version_info >= (3, 11) else "__iter__"
+    assert seen.told() == {"function": name, "where": "samplers.py:4"}
 
 
 def test_where_no_loader_makes_a_batch_no_library_is_named(tmp_path: Path) -> None:
