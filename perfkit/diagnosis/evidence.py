@@ -162,6 +162,8 @@ class OwnWork:
     """The function, with its line, that most of it is in: `burn, common.py:5`."""
     inner_share: float | None = None
     """What `share` is of that function alone."""
+    in_network: bool = False
+    """Most of it is computing of a network or a layer that it calls, not of code of the user's own."""
     parts: Mapping[str, float] = field(default_factory=dict)
     """Where no function has most of it, `share` of each `in resize, image.py:7` or `at data.py:31`."""
 

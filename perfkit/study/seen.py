@@ -42,6 +42,8 @@ class Seen:
     """Seconds by the line, file:line, that calls it."""
     inside: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
     """By function and file that it led to, the seconds by line."""
+    network_s: float = 0.0
+    """Of these, in which its innermost function had called a network or a layer."""
     alone: dict[str, float] = field(default_factory=dict)
     """What `lines` is of the time in which it led to none."""
 
@@ -98,13 +100,16 @@ def functions_in(events: Iterable[Mapping[str, Any]]) -> list[Seen]:
             inner = str(one.get("inner") or ""), str(one.get("inner_where") or "")
             # told again whenever it has grown
             in_steps, of_steps = one.get("in_steps", 0), one.get("of_steps", 0)
-            key = one.get("worker"), one.get("waits_in"), str(function), str(where), *inner
+            called = one.get("waits_in"), bool(one.get("in_network"))
+            key = one.get("worker"), *called, str(function), str(where), *inner
             told[key] = float(seconds), in_steps, of_steps
     found: dict[tuple[str, str], Seen] = {}
-    for (_, _, function, where, inner_function, inner_where), figures in told.items():
+    for key, figures in told.items():
+        *_, in_network, function, where, inner_function, inner_where = key
         seconds, in_steps, of_steps = figures
         seen = found.setdefault((function, _file(where)), Seen(function=function))
         seen.seconds += seconds
+        seen.network_s += seconds if in_network else 0.0
         seen.in_steps = max(seen.in_steps, in_steps)
         seen.of_steps = max(seen.of_steps, of_steps)
         _add(seen.lines, where, seconds)
@@ -144,14 +149,16 @@ def shares(seen: Sequence[Seen]) -> dict[str, OwnWork]:
 
 def _share(seen: Seen, whole_s: float) -> OwnWork:
     share, inner = seen.seconds / whole_s, seen.inner
+    in_network = seen.network_s > MOSTLY * seen.seconds
     if inner is not None:
-        return OwnWork(share=share, inner=inner, inner_share=seen.inner_s / whole_s)
+        inner_share = seen.inner_s / whole_s
+        return OwnWork(share=share, inner=inner, inner_share=inner_share, in_network=in_network)
     by_share = sorted(seen.parts_s.items(), key=lambda item: -item[1])
     parts = {name: part_s / whole_s for name, part_s in by_share}
     told = {name: part for name, part in parts.items() if part >= LEAST_SHARE}
     # the line alone is where it is named already
     alone = len(told) == 1 and next(iter(told)).startswith("at ")
-    return OwnWork(share=share, parts={} if alone else told)
+    return OwnWork(share=share, parts={} if alone else told, in_network=in_network)
 
 
 def known(seen: Sequence[Seen]) -> dict[str, OwnWork]:

@@ -53,9 +53,9 @@ def forward_as_backward(evidence: Evidence) -> Effect | None:
 
 
 def in_a_network(evidence: Evidence) -> bool:
-    """Whether a long forward is mostly in a network's own `forward`."""
+    """Whether a long forward is mostly in a network's own `forward`, or in networks and layers it calls."""
     name, work = next(iter(evidence.long_forward.items()))
-    return (work.inner or name).startswith("forward")
+    return work.in_network or (work.inner or name).startswith("forward")
 
 
 def verdict(judgement: Judgement, kind: str) -> Verdict | None:

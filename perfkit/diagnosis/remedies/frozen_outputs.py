@@ -1,9 +1,9 @@
 """Outputs of a network that does not learn, computed once: a teacher, a frozen encoder, a perceptual loss.
 
 Its forward is run for every batch and has no backward, so that forward takes longer than backward, and most
-of it is seen in a network's own `forward`. The same inputs give the same outputs, wherever nothing random is
-done to them before. What is left is seen only when it runs, so that the gain is a bound: forward in half of
-backward's time (see `vectorised_forward`).
+of it is seen in a network's own `forward`, or in layers that are called. The same inputs give the same
+outputs, wherever nothing random is done to them before. What is left is seen only when it runs, so that the
+gain is a bound: forward in half of backward's time (see `vectorised_forward`).
 """
 
 from __future__ import annotations

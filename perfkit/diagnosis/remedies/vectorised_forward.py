@@ -22,7 +22,7 @@ matched = (overlaps > threshold).any(dim=1)
 
 
 def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
-    """Return it where forward takes longer than backward, in a function that is no network's `forward`."""
+    """Return it where forward takes longer than backward, and most of that is no network's computing."""
     effect = _seen.forward_as_backward(evidence)
     if effect is None or _seen.in_a_network(evidence):
         return None

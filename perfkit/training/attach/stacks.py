@@ -26,6 +26,7 @@ from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.watcher import FIRST, LATER
 from perfkit.training.probe.frames import (
     Seen,
+    in_network,
     seen_fetching,
     seen_in,
     users_codes,
@@ -228,7 +229,9 @@ class StackSampler:
                 frames = sys._current_frames()
                 frame = frames.get(self.thread)
                 if frame is not None:
-                    seen = seen_in(frame, self.loop)._replace(waits_in=waits_in(frame))
+                    seen = seen_in(frame, self.loop)._replace(
+                        in_network=in_network(frame), waits_in=waits_in(frame)
+                    )
                     fetching = None if seen.called else seen_fetching(frame)
                     maker = self._maker(frames) if seen.waits_in else None
                     saw = functools.partial(self._saw, seen, fetching, maker, now - before)

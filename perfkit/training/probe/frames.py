@@ -23,6 +23,8 @@ _DATA = os.path.join("torch", "utils", "data", "")
 """Torch's own code for data sets and loaders, within a path."""
 _LOADER = (os.path.join(_DATA, "_utils", "fetch.py"), os.path.join(_DATA, "dataloader.py"))
 """Ends of the files in which a loader calls its data set, its collator and its sampler."""
+_MODULES = os.path.join("torch", "nn", "modules", "")
+"""Where torch calls networks and layers, within a path."""
 _WORKLOADS = os.path.join(OURS, "training", "workloads", "")
 """Where the data sets of perfkit lie."""
 
@@ -86,18 +88,20 @@ class Seen(NamedTuple):
     inner_line: int
     called: bool = True
     """Whether the loop calls it; else it is the loop's own line, which runs no further code of the user's."""
+    in_network: bool = False
+    """Whether the innermost one has called a network or a layer."""
     waits_in: str = ""
     """What of Python's own library it waits in for another thread or process: `get`, `join`; or empty."""
 
-    def told(self) -> dict[str, str]:
+    def told(self) -> dict[str, str | bool]:
         """Return it as an event says it."""
         where = place(self.path, self.line) if self.path else self.function
-        found = {"function": self.function, "where": where}
+        found: dict[str, str | bool] = {"function": self.function, "where": where}
         if self.inner:
             found |= {"inner": self.inner, "inner_where": place(self.inner_path, self.inner_line)}
         if self.waits_in:
             found["waits_in"] = self.waits_in
-        return found
+        return found | ({"in_network": True} if self.in_network else {})
 
 
 def users_codes(frame: FrameType | None) -> tuple[CodeType, ...]:
@@ -136,6 +140,15 @@ def seen_in(frame: FrameType, loop: Sequence[CodeType]) -> Seen:
     called = below[0]
     by_loop = common and _caller(called) is users[common - 1]
     return _called(called, below[-1], users[common - 1] if by_loop else None)
+
+
+def in_network(frame: FrameType | None) -> bool:
+    """Return whether the innermost of the user's own functions that run has called a module of `torch.nn`."""
+    while frame is not None and not _is_users(frame.f_code.co_filename):
+        if _MODULES in frame.f_code.co_filename:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def waits_in(frame: FrameType) -> str:

@@ -147,6 +147,16 @@ def _untracked(other_s: float, name: str) -> Evidence:
             COMPUTE,
         ),
         (
+            "vectorised_forward",
+            replace(
+                attributed(compute=10.0, row={"phases_s": {"forward": 0.08, "backward": 0.02}}),
+                long_forward={
+                    "embed (kd.py:9)": OwnWork(share=0.9, inner="embed, kd.py:9", in_network=True)
+                },
+            ),
+            COMPUTE,
+        ),
+        (
             "cache_decoded",
             attributed(waiting=6.0, compute=4.0, row=DECODES),
             judged("input_bound", "collate"),

@@ -237,3 +237,11 @@ def test_a_function_that_takes_most_of_a_batch_is_to_be_cheaper(
         assert (proposal.why if proposal else None) == named
         assert propose("cheaper_sample", late, judgement) is None
     assert propose("cheaper_sample", seen, judged("compute_bound")) is None
+
+
+def test_a_frozen_encoder_is_told_by_the_layers_that_its_caller_runs() -> None:
+    """`embed` calls an encoder without gradients: a network computes there, though it is no `forward`."""
+    made = attributed(compute=10.0, row={"phases_s": {"forward": 0.08, "backward": 0.02}})
+    seen = {"forward (clf.py:50)": OwnWork(share=1.0, inner="embed, clf.py:47", in_network=True)}
+    found = propose("frozen_outputs", replace(made, long_forward=seen), judged("compute_bound"))
+    assert found is not None and "embed, clf.py:47" in found.why

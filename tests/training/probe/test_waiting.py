@@ -1,4 +1,4 @@
-"""What a thread's stack shows that it waits in."""
+"""What a thread's stack shows that it waits in, and whether a network computes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from torch import nn
 
-from perfkit.training.probe.frames import waits_in
+from perfkit.training.probe.frames import in_network, waits_in
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,31 @@ def test_a_queue_of_another_process_is_waited_for_alike() -> None:
     ready.put(1)
     thread.join()
     assert found == "get"
+
+
+class Looks(nn.Module):
+    """A network of the user's own that looks at the stack, itself or in a layer's hook."""
+
+    def __init__(self, in_layer: bool) -> None:
+        super().__init__()
+        self.layer = nn.Identity()
+        self.found: list[bool] = []
+        if in_layer:
+            self.layer.forward = self.look  # type: ignore[method-assign]
+
+    def look(self, *_: Any) -> None:
+        """Called by torch's code in the one case; its own frame is left out."""
+        self.found.append(in_network(sys._getframe().f_back))
+
+    def forward(self, x: int) -> None:
+        self.layer(x)
+        if not self.found:
+            self.look()
+
+
+@pytest.mark.parametrize("in_layer", [True, False])
+def test_a_layer_that_computes_is_told_from_code_of_the_network_s_own(in_layer: bool) -> None:
+    """A layer is called by torch's code, and so is the network; the innermost of the user's counts."""
+    network = Looks(in_layer)
+    network(1)
+    assert network.found == [in_layer]
