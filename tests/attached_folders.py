@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from perfkit.diagnosis.judge import judge
+from perfkit.document import Diagnosis, Document
 from perfkit.records import (
     CHECKPOINT,
     FETCHES,
@@ -19,11 +20,11 @@ from perfkit.records import (
     SpanRecord,
     StepRecord,
 )
-from perfkit.study.attached.answer import Head
+from perfkit.study.attached.answer import Head, document_of, runs_of
 from perfkit.study.attached.loop import Loop, loop_of
 from perfkit.study.attached.passes import passes_of
 from perfkit.study.attached.read import Recorded, read_process
-from perfkit.study.attached.result import attached_run
+from perfkit.study.attached.result import AttachedRun, attached_run
 
 ENVIRONMENT = {
     "perfkit": "0.0", "torch": "2.9.0", "cores_usable": 4, "device": "cpu", "device_type": "cpu",
@@ -192,3 +193,23 @@ def primary(script: Script, study: Path) -> str:
     run = attached_run(script.recorded(study))
     assert run is not None
     return judge(run.evidence).primary
+
+
+def run_of(script: Script, study: Path) -> AttachedRun:
+    """Return what a script's folder shows, with its evidence."""
+    found = attached_run(script.recorded(study))
+    assert found is not None
+    return found
+
+
+def answer(study: Path, *scripts: Script, **how: Any) -> Document:
+    """Return what is said of processes; that have ended, if nothing else is said."""
+    runs = runs_of([script.recorded(study) for script in scripts])
+    return document_of(runs, HEAD, elapsed_s=3.0, **{"complete": True, **how})
+
+
+def diagnosed(script: Script, study: Path) -> Diagnosis:
+    """Return what holds one back."""
+    found = answer(study, script).diagnosis
+    assert found is not None
+    return found

@@ -7,21 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attached_folders import HEAD, Script, epochs
+from attached_folders import Script, answer, epochs
 
 from perfkit import documentfile as documents
-from perfkit.document import Document
 from perfkit.report import console
 from perfkit.report.diagnose import spoken
 from perfkit.report.markdown import report
 from perfkit.report.stored import StoredAnswer
 from perfkit.study.attached import advice
-from perfkit.study.attached.answer import document_of, runs_of
-
-
-def answer(study: Path, *scripts: Script, **how: Any) -> Document:
-    recorded = [script.recorded(study) for script in scripts]
-    return document_of(runs_of(recorded), HEAD, elapsed_s=3.0, **{"complete": True, **how})
+from perfkit.study.attached.answer import runs_of
 
 
 def waiting(**step: Any) -> Script:

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attached_folders import HEAD, Script, epochs
+from attached_folders import Script, diagnosed, epochs, run_of
 
 from perfkit.diagnosis.evidence import OwnWork
-from perfkit.document import Diagnosis
 from perfkit.jsonlines import JsonLines
-from perfkit.study.attached.answer import document_of, runs_of
 from perfkit.study.attached.read import read_process
-from perfkit.study.attached.result import AttachedRun, attached_run
-
-
-def run_of(script: Script, study: Path) -> AttachedRun:
-    found = attached_run(script.recorded(study))
-    assert found is not None
-    return found
-
-
-def diagnosed(script: Script, study: Path) -> Diagnosis:
-    found = document_of(runs_of([script.recorded(study)]), HEAD, elapsed_s=3.0, complete=True)
-    assert found.diagnosis is not None
-    return found.diagnosis
+from perfkit.study.attached.result import attached_run
 
 
 def test_what_batches_are_made_in_is_named(tmp_path: Path) -> None:

@@ -6,24 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from attached_folders import HEAD, Script, epochs
+from attached_folders import Script, diagnosed, epochs, run_of
 
 from perfkit.diagnosis.evidence import OwnWork
-from perfkit.document import Diagnosis
 from perfkit.records import NAN
-from perfkit.study.attached.answer import document_of, runs_of
 from perfkit.study.attached.passes import NO_LOADER
-from perfkit.study.attached.result import AttachedRun, attached_run
 from perfkit.study.seen import functions_in, period
 
 PLOTS = {"where": "_train.py:14", "function": "make_plots"}
 BURN = {"inner": "burn", "inner_where": "_common.py:5"}
-
-
-def run_of(script: Script, study: Path) -> AttachedRun:
-    found = attached_run(script.recorded(study))
-    assert found is not None
-    return found
 
 
 def by_hand(**seconds: float) -> Script:
@@ -38,12 +29,6 @@ def by_hand(**seconds: float) -> Script:
     for function, spent_s in seconds.items():
         script.event("stack", where="train.py:13", function=function, seconds=spent_s)
     return script
-
-
-def diagnosed(script: Script, study: Path) -> Diagnosis:
-    found = document_of(runs_of([script.recorded(study)]), HEAD, elapsed_s=3.0, complete=True)
-    assert found.diagnosis is not None
-    return found.diagnosis
 
 
 @pytest.mark.parametrize(("forward_s", "named"), [(0.041, True), (0.039, False)])

@@ -5,19 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from attached_folders import HEAD, Script, epochs
+from attached_folders import Script, answer, epochs
 
 from perfkit import documentfile as documents
-from perfkit.document import Document
 from perfkit.report import console
 from perfkit.report.markdown import report
 from perfkit.report.stored import StoredAnswer
-from perfkit.study.attached.answer import document_of, runs_of
 from perfkit.study.attached.settings import KIND, SETTINGS
-
-
-def answer(study: Path, script: Script) -> Document:
-    return document_of(runs_of([script.recorded(study)]), HEAD, elapsed_s=3.0, complete=True)
 
 
 def told(code: str, **value: object) -> Script:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from attached_folders import HEAD, Script
+from attached_folders import Script, answer
 
-from perfkit.document import Document
 from perfkit.records import NAN
-from perfkit.study.attached.answer import document_of, runs_of
 from perfkit.study.attached.passes import NO_LOADER
 
 
@@ -22,11 +20,6 @@ def prefetched(*, other_s: float) -> Script:
     for _ in range(200):
         script.step(NO_LOADER, wait_s=0.0, forward_s=NAN, other_s=other_s)
     return script
-
-
-def answer(study: Path, script: Script) -> Document:
-    runs = runs_of([script.recorded(study)])
-    return document_of(runs, HEAD, elapsed_s=3.0, complete=True)
 
 
 @pytest.mark.parametrize("other_s", [0.0, 0.001, 0.1])
