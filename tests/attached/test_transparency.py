@@ -76,6 +76,16 @@ def test_a_batch_of_two_loaders_is_one_step(tmp_path: Path, forked: Run) -> None
     assert sum(end["backwards"] for end in one.of("pass_end") if end["companion"] is None) == 15
 
 
+def test_a_loader_that_goes_on_alone_has_steps_of_its_own(tmp_path: Path, forked: Run) -> None:
+    """`zip(itertools.cycle(labelled), unlabelled)`: of six steps two have batches of both."""
+    one = counted(tmp_path, forked, "cycled.py", 18, 18, 18)
+    recorded = read_process(one.path)
+    assert recorded is not None
+    (run,) = runs_of([recorded])
+    assert (len(run.loop.steps), run.loop.epochs_seen, run.loop.steps_per_epoch) == (18, 3, 6)
+    assert run.loop.main.where == "cycled.py:17"
+
+
 def test_lbfgs_is_one_update_of_many_backwards(tmp_path: Path, forked: Run) -> None:
     """Backwards inside `step(closure)` are counted in the step, and their time is backward's."""
     runs = both(tmp_path, "lbfgs.py", bare=forked)
