@@ -4,36 +4,46 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from pathlib import Path
+from types import FrameType
 
 import pytest
-from looked import Looked, compute, told, wait_for
+from looked import Looked, told, wait_for
 
 from perfkit.training.attach.stacks import StackSampler
 from perfkit.training.probe.frames import Seen
+
+
+def busy(over: list[bool]) -> None:
+    """Makes a batch, without a call of Python's own library in which it could seem to wait."""
+    while not over:
+        time.sleep(0.001)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_what_makes_the_batch_that_is_waited_for_is_seen(threads: int) -> None:
     """One thread that does something while the training waits; of two, either may be it."""
     looked = Looked(unexplained=True, without_loader=True)
-    begun, over = threading.Event(), threading.Event()
-    makers = [threading.Thread(target=compute, args=(begun, over)) for _ in range(threads)]
-    for maker in makers:
-        maker.start()
-    apart = (looked.thread, looked.sampler._sampling, *makers)
-    numbers = {one.ident for one in apart}
+    over: list[bool] = []
+    makers = [threading.Thread(target=busy, args=(over,)) for _ in range(threads)]
+    for one in makers:
+        one.start()
+    numbers = {one.ident for one in (looked.thread, looked.sampler._sampling, *makers)}
+
+    def frames() -> dict[int, FrameType]:
+        return {n: frame for n, frame in sys._current_frames().items() if n in numbers}
+
     try:
-        assert begun.wait(60)
-        frames = {n: frame for n, frame in sys._current_frames().items() if n in numbers}
-        maker = looked.sampler._maker(frames)
+        wait_for(lambda: all(frames()[one.ident or 0].f_code is busy.__code__ for one in makers))
+        maker = looked.sampler._maker(frames())
     finally:
-        over.set()
+        over.append(True)
         looked.end()
-        for thread in makers:
-            thread.join()
+        for one in makers:
+            one.join()
     if threads == 1:
-        assert maker is not None and maker.function == "compute"
+        assert maker is not None and maker.function == "busy"
     else:
         assert maker is None
 
