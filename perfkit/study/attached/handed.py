@@ -34,17 +34,18 @@ def handed(recorded: Recorded, steps: Sequence[StepRecord]) -> Handed:
     Args:
         steps: that stand for an epoch; as they are where they have a loader, or waited for less than a tenth.
     """
-    seen = functions_in(filter(is_wait, recorded.told("stack")))
+    as_recorded = Handed(steps=list(steps))
     if steps[0].block != NO_LOADER:
-        return Handed(steps=list(steps))
+        return as_recorded
+    seen = functions_in(filter(is_wait, recorded.told("stack")))
     looked_at = max((one.of_steps for one in seen), default=0)
     outside = [outside_s(step) for step in steps]
     whole_s = sum(outside)
     if not looked_at or whole_s <= 0:
-        return Handed(steps=list(steps))
+        return as_recorded
     wait_s = sum(one.seconds for one in seen) / looked_at
     if wait_s < LEAST_SHARE * fmean(step.step_s for step in steps):
-        return Handed(steps=list(steps))
+        return as_recorded
     share = min(1.0, wait_s * len(steps) / whole_s)
     found = [
         step._replace(data_wait_s=share * each_s, exposed_wait_s=share * each_s, ready=UNKNOWN)

@@ -89,34 +89,24 @@ def test_what_an_update_followed_is_in_no_phase(tmp_path: Path) -> None:
     assert [event["function"] for event in told(looked.sampler, tmp_path)] == ["augment"]
 
 
+@pytest.mark.parametrize(
+    ("doing", "known", "name"),
+    [("computing", "forwards", "forward_stack"), ("updating", "updates", "update_stack")],
+)
 @pytest.mark.parametrize("followed", [True, False])
-def test_a_forward_is_told_apart_once_a_backward_has_followed(
-    tmp_path: Path, followed: bool
+def test_a_forward_and_an_update_are_told_apart_once_their_end_is_known(
+    tmp_path: Path, doing: str, known: str, name: str, followed: bool
 ) -> None:
-    """A batch that was looked at, and not trained with, had none."""
-    looked = Looked(unexplained=False, computing=True)
+    """A batch that was only looked at had no forward; before its backward a closure makes no update."""
+    looked = Looked(unexplained=False, **{doing: True})  # type: ignore[arg-type]
     wait_for(lambda: looked.samples() >= 1)
-    looked.steps.computing = False
+    setattr(looked.steps, doing, False)
     if followed:
-        looked.steps.forwards.append(7)
+        getattr(looked.steps, known).append(7)
     looked.steps.moment = 9
     looked.end()
     found = [(event["event"], event["function"]) for event in told(looked.sampler, tmp_path)]
-    assert found == ([("forward_stack", "augment")] if followed else [])
-
-
-@pytest.mark.parametrize("followed", [True, False])
-def test_an_update_is_told_apart_once_it_has_ended(tmp_path: Path, followed: bool) -> None:
-    """A backward that follows shows that what a closure did before it was its forward."""
-    looked = Looked(unexplained=False, updating=True)
-    wait_for(lambda: looked.samples() >= 2)
-    looked.steps.updating = False
-    if followed:
-        looked.steps.updates.append(7)
-    looked.steps.moment = 9
-    looked.end()
-    found = [(event["event"], event["function"]) for event in told(looked.sampler, tmp_path)]
-    assert found == ([("update_stack", "augment")] if followed else [])
+    assert found == ([(name, "augment")] if followed else [])
 
 
 @pytest.mark.parametrize("in_library", [True, False])
