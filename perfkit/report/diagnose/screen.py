@@ -142,9 +142,8 @@ def _remedies(document: Document, room: int) -> list[tuple[str, list[RenderableT
 
 
 def _footnotes(kept: Sequence[Remedy], changing: Sequence[Remedy]) -> list[str]:
-    said = []
-    if kept or changing:
-        said.append(f"{gains.explained([*kept, *changing])}.")
+    explained = gains.explained([*kept, *changing])
+    said = [f"{explained}."] if explained else []
     told = [*kept[:_TOLD], *changing[:_TOLD]]
     rest = [*kept[_TOLD:], *changing[_TOLD:]]
     if any(r.snippet and r.command for r in told) or any(

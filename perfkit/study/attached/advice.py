@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from perfkit.document import Remedy
 from perfkit.study.attached.passes import Place
@@ -17,23 +18,43 @@ OF_THE_LOADER = (
 """Remedies that change the loader which the training goes over, or its dataset."""
 _KEYWORDS = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")
 OF_EVALUATION = ("eval_batched", "eval_every")
+
+class SlowSetting(NamedTuple):
+    """What takes a setting away that slows every step."""
+
+    remedy: str
+    snippet: str
+    risk: str
+
+
 SLOW_SETTINGS = {
-    "anomaly_mode": (
+    "anomaly_mode": SlowSetting(
+        "no_anomaly_mode",
         "torch.autograd.set_detect_anomaly(False)",
         "An operator that gives NaN is no longer named; the training stays the same.",
     ),
-    "deterministic": (
+    "deterministic": SlowSetting(
+        "any_algorithms",
         "torch.use_deterministic_algorithms(False)",
         "Two runs no longer agree to the last bit; the training stays the same else.",
     ),
-    "dense_embedding": (
+    "dense_embedding": SlowSetting(
+        "sparse_embedding",
         "table = nn.Embedding(rows, width, sparse=True)\n"
         "rest = [one for one in model.parameters() if one is not table.weight]\n"
         "optimizers = [torch.optim.SparseAdam([table.weight], lr=lr), torch.optim.Adam(rest, lr=lr)]",
         "SparseAdam moves only the rows of the batch, where Adam moves all by their momentum.",
     ),
+    "padding": SlowSetting(
+        "pad_to_longest",
+        "# in collate_fn, of texts that the dataset leaves at their own lengths; in transformers it is\n"
+        "# DataCollatorWithPadding(tokenizer), and group_by_length puts texts of like length together\n"
+        "tokens = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=padding)",
+        "Batches differ in shape then: torch.compile needs dynamic=True. Texts put together by their length"
+        " come in another order.",
+    ),
 }
-"""Settings read from inside that slow every step: by code, the lines that take them away, and the risk."""
+"""By the code of the fact that tells of it."""
 ON_THE_COMMAND_LINE = "perfkit compare {study} latest"
 
 
@@ -64,14 +85,14 @@ def _slow_settings(run: AttachedRun) -> list[Remedy]:
     facts = {str(fact.get("code")): fact for fact in run.recorded.told("fact")}
     return [
         Remedy(
-            name=code,
+            name=slow.remedy,
             basis="bound",
             why=str(facts[code].get("text")),
-            risk=risk,
-            snippet=f"{lines}\n",
+            risk=slow.risk,
+            snippet=f"{slow.snippet}\n",
             answers=("compute_bound",),
         )
-        for code, (lines, risk) in SLOW_SETTINGS.items()
+        for code, slow in SLOW_SETTINGS.items()
         if code in facts
     ]
 

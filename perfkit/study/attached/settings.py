@@ -53,6 +53,10 @@ SETTINGS = {
         "Give gradients for the rows of the batch alone: `nn.Embedding(…, sparse=True)`, updated by"
         " `torch.optim.SparseAdam` or plain SGD.",
     ),
+    "padding": Setting(
+        "moderate",
+        "Pad each batch to its own longest text in `collate_fn`, and put texts of like length together.",
+    ),
     "stream_per_worker": Setting(
         "high",
         "Give each worker its part: `info = torch.utils.data.get_worker_info()`, then"

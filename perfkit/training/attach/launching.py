@@ -1,4 +1,4 @@
-"""What a loss knows of the operators that it came from: how many there are, and which of them look up rows.
+"""What a loss knows of the operators that it came from: how many there are, and what its embeddings look up.
 
 They are counted once, when a backward begins, and a chain of small ones is timed: the price that
 `perfkit.training.dispatching` has, of one forward and backward.
@@ -12,6 +12,7 @@ import torch
 
 from perfkit.training.attach.embeddings import dense_tables
 from perfkit.training.attach.folder import ProcessFolder
+from perfkit.training.attach.padding import LEAST_SHARE, Counted, tokens_of
 from perfkit.training.attach.precision import graph, loss_of
 from perfkit.training.dispatching import CHAIN, chain_s
 
@@ -27,16 +28,19 @@ class Launching:
 
     def __init__(self) -> None:
         self._written = False
+        self._padding: Counted | None = None
 
     @property
     def is_known(self) -> bool:
         """Whether it has been told."""
-        return self._written
+        return self._written and self._padding is None
 
     def backward(
         self, folder: ProcessFolder, trained: int, args: Any, kwargs: dict[str, Any]
     ) -> None:
         """A backward begins, with what it was called with, after so many steps."""
+        if self._padding is not None:
+            self._tell_padding(folder, self._padding)
         if self._written or trained < AT_STEP:
             return
         self._written = True
@@ -48,9 +52,25 @@ class Launching:
                 f" {tables.touched:,} at most"
             )
             folder.event("fact", code="dense_embedding", value=tables._asdict(), text=text)
+        tokens = tokens_of(graph(loss.grad_fn, MOST_OPERATORS))
+        if tokens is not None:
+            self._tell_padding(folder, Counted(tokens))
         if loss.device.type == "cpu":
             seconds = min(chain_s(loss.device) for _ in range(ROUNDS)) / CHAIN
             folder.event("launching", operators=operators_of(loss), operator_s=seconds)
+
+    def _tell_padding(self, folder: ProcessFolder, counted: Counted) -> None:
+        """Tell it if it is much; later, where the device has not counted yet."""
+        found = counted.read()
+        self._padding = counted if found is None else None
+        if found is None or found.padded < LEAST_SHARE * found.rows * found.positions:
+            return
+        share = found.padded / (found.rows * found.positions)
+        text = (
+            f"{100 * share:.0f} % of the tokens in a batch are padding: its longest text has"
+            f" {found.positions - found.spare} of {found.positions} positions"
+        )
+        folder.event("fact", code="padding", value=found._asdict(), text=text)
 
 
 def operators_of(loss: torch.Tensor) -> int:

@@ -224,6 +224,16 @@ def test_text_of_users_is_no_html_and_no_markup() -> None:
     assert "[red]|`" in FORMATS["txt"](shown)
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_remedy_without_a_figure_leaves_no_empty_sentence(form: str) -> None:
+    """How its figure came about is not explained where it has none."""
+    remedy = Remedy(name="no_anomaly_mode", basis="bound", why="It is on.", snippet="off()\n")
+    shown = replace(DECODE, diagnosis=replace(found(DECODE), remedies=(remedy,)))
+    text = FORMATS[form](shown)
+    assert "no anomaly mode" in text
+    assert [line for line in text.splitlines() if line.strip() == "."] == []
+
+
 @settings(deadline=None)
 @given(any_document, diagnoses, st.integers(40, 130))
 def test_any_diagnosis_is_a_report(shown: Document, diagnosis: Diagnosis, width: int) -> None:

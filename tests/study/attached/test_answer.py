@@ -87,7 +87,7 @@ def test_a_setting_that_slows_computing_is_the_first_remedy(tmp_path: Path, code
     document = answer(tmp_path, script)
     assert document.diagnosis is not None
     assert document.diagnosis.primary == "compute_bound"
-    assert document.diagnosis.remedies[0].name == code
+    assert document.diagnosis.remedies[0].name == advice.SLOW_SETTINGS[code].remedy
     assert [one.stage for one in document.findings] == [code]
 
 
