@@ -8,7 +8,7 @@ from typing import Any
 from pipelines import WORKERS, attributed, judged
 
 from perfkit import discovery
-from perfkit.diagnosis.evidence import Burst, Evidence, OwnWork, Stretch
+from perfkit.diagnosis.evidence import Burst, Evidence, Growth, OwnWork, Stretch
 from perfkit.diagnosis.remedies import Proposal
 
 ALONE = replace(WORKERS, num_workers=0)
@@ -100,6 +100,15 @@ CASES: dict[str, tuple[Evidence, Any]] = {
     "vectorised_collate": (
         attributed(waiting=6.0, compute=4.0, row={"loader": {"fetch_s": 0.01, "collate_s": 0.09}}),
         judged("input_bound", "collate"),
+    ),
+    "constant_steps": (
+        replace(
+            attributed(compute=10.0, cores=None),
+            growth=Growth(
+                part="backward", part_share=1.0, first_s=0.06, last_s=0.14, mean_s=0.1, steps=200
+            ),
+        ),
+        COMPUTE,
     ),
     "vectorised_forward": (
         replace(

@@ -169,6 +169,22 @@ class OwnWork:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Growth:
+    """Steps that get longer while a script trains. Seconds are of a step and what is done after it."""
+
+    part: str
+    """What grows most: `waiting`, `h2d`, `forward`, `backward`, `optimizer` or `other`."""
+    part_share: float
+    """What of the growth is in it."""
+    first_s: float
+    """A step at the beginning of what was seen."""
+    last_s: float
+    """A step at its end."""
+    mean_s: float
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """One measured row, its settings and its machine. What was not measured is None, never 0."""
 
@@ -205,6 +221,8 @@ class Evidence:
     empty where a loader gives it."""
     first_making: Mapping[str, OwnWork] = field(default_factory=dict)
     """The same of the first batch of each epoch."""
+    growth: Growth | None = None
+    """How the steps of a watched script get longer; None where they do not."""
     attached: bool = False
     """Whether it is a script of somebody's own that was watched: nothing of it can be run once more."""
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from perfkit import units
-from perfkit.diagnosis.evidence import Attribution, Evidence, OwnWork
+from perfkit.diagnosis.evidence import Attribution, Evidence, Growth, OwnWork
 from perfkit.stats import Interval
 
 
@@ -134,4 +134,15 @@ def of_long_forward(evidence: Evidence) -> str:
     return (
         f"Forward takes {forward} of a step and backward, usually twice as long, {backward};"
         f" {units.share(work.share)} of forward was seen in {own(name)}{mostly_in(work)}."
+    )
+
+
+def of_growth(growth: Growth) -> str:
+    """Say how steps get longer."""
+    unit = units.time_unit([growth.last_s])
+    first, last = (units.seconds(one, unit) for one in (growth.first_s, growth.last_s))
+    where = "outside of all phases" if growth.part == "other" else f"in {growth.part}"
+    return (
+        f"Steps get longer while it trains: {first} at the beginning and {last} at the end of what was seen;"
+        f" {units.share(growth.part_share)} of what they grow by is {where}."
     )

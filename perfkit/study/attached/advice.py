@@ -19,6 +19,7 @@ OF_THE_LOADER = (
 _KEYWORDS = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")
 OF_EVALUATION = ("eval_batched", "eval_every")
 
+
 class SlowSetting(NamedTuple):
     """What takes a setting away that slows every step."""
 

@@ -10,10 +10,11 @@ from typing import Any
 from perfkit.codec import to_json
 from perfkit.diagnosis.judge import Judgement, judge
 from perfkit.diagnosis.remedies import remedies
-from perfkit.document import Diagnosis, Document, Note
+from perfkit.document import Diagnosis, Document, Finding, Note
 from perfkit.study.attached import ranks, threads
 from perfkit.study.attached.advice import at_their_lines
 from perfkit.study.attached.config import ARCH
+from perfkit.study.attached.growth import finding_of
 from perfkit.study.attached.load import Loads
 from perfkit.study.attached.passes import NO_LOADER, Passes, Place
 from perfkit.study.attached.read import Recorded
@@ -125,12 +126,17 @@ def document_of(
         base={} if told is None else _base(told),
         rows=tuple(rows),
         diagnosis=found,
-        findings=() if told is None else settings_of(told.recorded),
+        findings=() if told is None else _findings(told),
         method=_method(runs, told, elapsed_s),
         warnings=(*warnings, *_warnings(runs, told)),
         unavailable={} if found is not None else {"diagnosis": "no_data"},
         complete=complete,
     )
+
+
+def _findings(run: AttachedRun) -> tuple[Finding, ...]:
+    growth = run.evidence.growth
+    return (*settings_of(run.recorded), *(() if growth is None else (finding_of(growth),)))
 
 
 def _diagnosis(run: AttachedRun, head: Head) -> Diagnosis:

@@ -63,6 +63,13 @@ class Between:
             _add(found, self._spent(until, self._last_ns))
         return {name: seconds for name, seconds in found.items() if seconds > 0}
 
+    def after_s(self) -> list[float]:
+        """Return what is done after each step but the last; nothing where another epoch follows."""
+        return [
+            0.0 if following.start_ns in self._begins else self._left_s(step, following)
+            for step, following in zip(self.steps, self.steps[1:], strict=False)
+        ]
+
     def start_s(self, mean_s: float, steady: set[int]) -> float | None:
         """Return what the start of an epoch takes beyond its steps; None before a second one has begun.
 

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import fmean
 
-from perfkit.diagnosis.evidence import OwnWork
+from perfkit.diagnosis.evidence import Growth, OwnWork
 from perfkit.records import StepRecord
 from perfkit.study.attached import intervals
 from perfkit.study.attached.between import Between
+from perfkit.study.attached.growth import growth_of
 from perfkit.study.attached.handed import handed
 from perfkit.study.attached.hooks import hooks_in, without_hooks
 from perfkit.study.attached.intervals import Intervals, end_of
@@ -74,6 +75,8 @@ class Loop:
     """Where the steps waited for a batch of another thread or process, if that was seen."""
     startup_s: Mapping[str, float] = field(default_factory=dict)
     """What the run pays once."""
+    growth: Growth | None = None
+    """How its steps get longer, if they do."""
 
     @property
     def from_ns(self) -> int:
@@ -106,12 +109,12 @@ def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
     work_s = between.per_epoch(per_epoch)
     evaluation_s = work_s.pop("evaluation", 0.0)
     work_s[BETWEEN_STEPS] = work_s.get(BETWEEN_STEPS, 0.0) + apart_s * per_epoch
-    every = every_steps(_apart(steps, saving, evaluating))
+    whole = _apart(steps, saving, evaluating)
     samples = [
         *(one for one in recorded.told("stack") if not (given.waited and is_wait(one))),
         *(hooks_in(recorded) if hooked else ()),
     ]
-    told = named(recorded, steady, work_s, per_epoch, len(steps), every, samples)
+    told = named(recorded, steady, work_s, per_epoch, len(steps), every_steps(whole), samples)
     steady = told.steps
     return Loop(
         passes=passes,
@@ -130,6 +133,7 @@ def loop_of(recorded: Recorded, passes: Passes) -> Loop | None:
         untracked=told.untracked,
         waited=given.waited,
         startup_s=_startup_s(epochs, passes.place(main)),
+        growth=growth_of(whole[:-1], between.after_s()),
     )
 
 

@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any
 
 from perfkit.diagnosis import Evidence
+from perfkit.diagnosis.witnesses import DISTURBED_SHARE, disturbed_share
 from perfkit.document import Row
 from perfkit.engine.collect import own_delay_s
 from perfkit.engine.phases import StepMeans, step_means, together
@@ -115,6 +116,7 @@ def attached_run(
         making=making(recorded, loop),
         first_making=known(functions_in(recorded.told("first_batch_stack"))),
         dispatch=dispatch_of(recorded, loop.steady, evidence.row.phases_s),
+        growth=None if disturbed_share(evidence) > DISTURBED_SHARE else loop.growth,
     )
     return AttachedRun(
         recorded=recorded, loop=loop, planned=planned, result=result, evidence=evidence
