@@ -8,8 +8,9 @@ from typing import Any
 from pipelines import WORKERS, attributed, judged
 
 from perfkit import discovery
-from perfkit.diagnosis.evidence import Burst, Evidence, Growth, OwnWork, Stretch
+from perfkit.diagnosis.evidence import Burst, Communication, Evidence, Growth, OwnWork, Stretch
 from perfkit.diagnosis.remedies import Proposal
+from perfkit.stats import Interval
 
 ALONE = replace(WORKERS, num_workers=0)
 FOUR = replace(WORKERS, num_workers=4)
@@ -40,6 +41,19 @@ def _threads() -> Evidence:
 def _synchronises() -> Evidence:
     burst = Burst(steps=5, synchronising={"train.py:12": 1.0, "train.py:40": 3.0})
     return replace(attributed(GPU, compute=8.0, sync=2.0), burst=burst)
+
+
+def ranks(needless_share: float = 0.75, reduces: bool = True, **seconds: float) -> Evidence:
+    """One of two ranks that exchange gradients in every backward, of which every fourth has an update."""
+    made = attributed(replace(WORKERS, devices=("cpu", "cpu"), parallel="ddp"), **seconds)
+    told = Communication(
+        ranks=2,
+        step_s=Interval(0.03),
+        waited_s=0.03,
+        needless_share=needless_share,
+        reduces=reduces,
+    )
+    return replace(made, communication=told)
 
 
 CASES: dict[str, tuple[Evidence, Any]] = {
@@ -173,6 +187,8 @@ CASES: dict[str, tuple[Evidence, Any]] = {
     "base_channels": _computes(),
     "num_blocks": _computes(),
     "baseline": _computes(),
+    "no_sync": (ranks(compute=7.0, communication=3.0), judged("communication_bound")),
+    "bf16_gradients": (ranks(compute=7.0, communication=3.0), judged("communication_bound")),
     "ddp": (
         attributed(
             replace(GPU, devices=("cuda:0", "cuda:1"), parallel="dp"),

@@ -146,6 +146,10 @@ class Communication:
     """What the rank that is judged waits there; beyond `step_s` it is a slower rank's own cause."""
     sampled_steps: int | None = None
     """Steps that DistributedDataParallel timed, if a part of it is known from those alone."""
+    needless_share: float = 0.0
+    """Part of `step_s` that is reducing gradients of batches which no update follows."""
+    reduces: bool = False
+    """Whether DistributedDataParallel reduces gradients in it."""
 
 
 @dataclass(frozen=True, kw_only=True)

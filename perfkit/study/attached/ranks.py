@@ -42,7 +42,9 @@ class Waits:
     reduced_s: Mapping[tuple[int, int], float] | None = None
     """In those of reducers, by model and iteration, those that were timed."""
     per_step: Mapping[int, float] | None = None
-    """By model, iterations of its reducer in a step: one without accumulation of gradients."""
+    """By model, iterations of its reducer in a step: one, or fewer where it is told not to synchronise."""
+    updates: float | None = None
+    """Updates by optimizers in a step; None where none was seen."""
 
 
 def waits_of(run: AttachedRun) -> Waits:
@@ -58,10 +60,12 @@ def waits_of(run: AttachedRun) -> Waits:
             # an iteration is told once the next one has begun, and is read some steps later at times
             begun = max(1, bisect_left(starts, one["t_ns"]))
             per_step[model] = max(per_step.get(model, 0.0), (iteration + 1) / begun)
+    counted = [step.updates for step in steps if step.updates >= 0]
     called: tuple[float, ...] = ()
     if any(span.phase == COLLECTIVE for span in recorded.spans):
         called = tuple(seconds_in_steps(steps, recorded.spans)[1:])
-    return Waits(called_s=called, reduced_s=reduced, per_step=per_step)
+    updates = sum(counted) / len(counted) if any(counted) else None
+    return Waits(called_s=called, reduced_s=reduced, per_step=per_step, updates=updates)
 
 
 def communication(ranks: Sequence[Waits]) -> list[Communication] | None:
@@ -69,7 +73,8 @@ def communication(ranks: Sequence[Waits]) -> list[Communication] | None:
 
     Steps and iterations that not all of them have are left out.
     """
-    parts = [part for part in (_called(ranks), _reduced(ranks)) if part is not None]
+    reduced = _reduced(ranks)
+    parts = [part for part in (_called(ranks), reduced) if part is not None]
     if not parts:
         return None
     step_s = Interval(
@@ -78,12 +83,15 @@ def communication(ranks: Sequence[Waits]) -> list[Communication] | None:
         sum(least.value if least.high is None else least.high for least, _, _ in parts),
     )
     sampled = [count for _, _, count in parts if count is not None]
+    needless_s = 0.0 if reduced is None else _needless_share(ranks) * reduced[0].value
     return [
         Communication(
             ranks=len(ranks),
             step_s=step_s,
             waited_s=sum(waited[number] for _, waited, _ in parts),
             sampled_steps=sampled[0] if sampled else None,
+            needless_share=needless_s / step_s.value if step_s.value > 0 else 0.0,
+            reduces=reduced is not None,
         )
         for number in range(len(ranks))
     ]
@@ -120,6 +128,16 @@ def _reduced(ranks: Sequence[Waits]) -> _Part | None:
         for number, of_rank in enumerate(each):
             waited[number] += per_step * median([of_rank[key] for key in timed])
     return Interval(value, max(0.0, low), high), waited, len(common)
+
+
+def _needless_share(ranks: Sequence[Waits]) -> float:
+    """Return the part of the reducers' iterations that no update follows: gradients are only added up then.
+
+    Of several models the one that reduces most, against the updates of all optimizers: at least so many.
+    """
+    most = max(max((rank.per_step or {}).values(), default=0.0) for rank in ranks)
+    known = [rank.updates for rank in ranks if rank.updates is not None]
+    return 1 - min(1.0, max(known) / most) if known and most > 0 else 0.0
 
 
 def joined(runs: Sequence[AttachedRun]) -> list[AttachedRun]:

@@ -18,6 +18,7 @@ from cases import (
     SLEEPS,
     STALLS,
     propose,
+    ranks,
 )
 from own_settings import having
 from pipelines import WORKERS, attributed, judged
@@ -156,6 +157,16 @@ def _untracked(other_s: float, name: str) -> Evidence:
             ),
             COMPUTE,
         ),
+        # few exchanges without an update; little communication; no reducer
+        ("no_sync", ranks(0.24, compute=7.0, communication=3.0), judged("communication_bound")),
+        ("no_sync", ranks(compute=9.8, communication=0.2), judged("communication_bound")),
+        ("bf16_gradients", ranks(compute=9.8, communication=0.2), judged("communication_bound")),
+        (
+            "bf16_gradients",
+            ranks(reduces=False, compute=7.0, communication=3.0),
+            judged("communication_bound"),
+        ),
+        ("constant_steps", attributed(compute=10.0), COMPUTE),
         (
             "cache_decoded",
             attributed(waiting=6.0, compute=4.0, row=DECODES),

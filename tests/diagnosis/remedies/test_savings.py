@@ -35,6 +35,11 @@ def saves(name: str) -> float:
         # of 8 and 2 parts 8 - 2 / 2 go
         ("vectorised_forward", 7.0),
         ("frozen_outputs", 7.0),
+        # steps of 100 ms that began with 60
+        ("constant_steps", 4.0),
+        # three of four exchanges; half the bytes of 3 s
+        ("no_sync", 2.25),
+        ("bf16_gradients", 1.5),
         ("metrics_every", 1.0),
         ("viz_every", 1.0),
         ("periodic_every", 1.0),

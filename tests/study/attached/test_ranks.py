@@ -94,6 +94,34 @@ def test_gradients_that_are_accumulated_are_exchanged_less_often(tmp_path: Path)
         assert run.row.phases_s["communication"] == pytest.approx(0.012 / 4)
 
 
+@pytest.mark.parametrize(
+    ("updates", "needless"), [((0, 0, 0, 1), 0.75), ((1,), 0.0), ((2,), 0.0), ((0,), 0.0)]
+)
+def test_exchanges_that_no_update_follows_are_needless(
+    tmp_path: Path, updates: tuple[int, ...], needless: float
+) -> None:
+    """Four batches an update, one, half of one (a GAN), and an optimizer that is compiled into the graph."""
+    scripts = [trained(rank=rank, exposed_s=0.012, backward_s=0.020) for rank in (0, 1)]
+    for script in scripts:
+        script.steps = [
+            step._replace(updates=updates[step.index % len(updates)]) for step in script.steps
+        ]
+    for run in runs(tmp_path, *scripts):
+        told = run.evidence.communication
+        assert told is not None and told.reduces
+        assert told.needless_share == pytest.approx(needless, abs=0.01)
+
+
+def test_accumulation_without_exchanges_has_no_needless_ones(tmp_path: Path) -> None:
+    """The reducer was told not to synchronise in three of four backwards."""
+    scripts = [trained(rank=rank, exposed_s=0.012, every=4) for rank in (0, 1)]
+    for script in scripts:
+        script.steps = [step._replace(updates=int(step.index % 4 == 3)) for step in script.steps]
+    for run in runs(tmp_path, *scripts):
+        assert run.evidence.communication is not None
+        assert run.evidence.communication.needless_share == pytest.approx(0.0, abs=0.05)
+
+
 def test_what_is_waited_for_a_slow_rank_is_that_ranks_cause(tmp_path: Path) -> None:
     """Rank 1 waits 20 ms for its data, and rank 0 in its backward: no communication, rank 1 is named."""
     fast = trained(rank=0, exposed_s=0.0201, backward_s=0.0251)
