@@ -23,7 +23,7 @@ NOTES: Mapping[str, str] = {
     "first_epoch": "Only a first epoch was seen, so there is no forecast of later ones.",
     "few_steps": "Later epochs had too few steps, so those of the first one are counted, too.",
     "no_dataloader": "Its batches came from something other than a DataLoader.",
-    "no_loader": "No batch came from a loader: an update is a step.",
+    "no_loader": "No batch came from a loader: an update, else a backward, is a step.",
     "other_thread": "Another thread fetches the batches, so waits for them are not seen.",
     "threads_at_once": "Two of its threads trained at a time, and one alone was followed.",
     "no_updates_seen": "No optimizer's update was seen.",

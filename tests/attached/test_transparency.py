@@ -37,6 +37,7 @@ def forked() -> Iterator[Run]:
         ("endless.py", 10, 10, 10),
         ("breaks.py", 15, 15, 15),
         ("handwritten.py", 24, 24, 24),
+        ("without_optimizer.py", 1 + 60 - 48, 60, 0),
         ("short.py", 290, 290, 290),
     ],
 )

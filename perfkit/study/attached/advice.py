@@ -17,6 +17,7 @@ OF_THE_LOADER = (
 )  # fmt: skip
 """Remedies that change the loader which the training goes over, or its dataset."""
 _KEYWORDS = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")
+GROWING = "constant_steps"
 OF_EVALUATION = ("eval_batched", "eval_every")
 
 
@@ -79,7 +80,11 @@ def at_their_lines(
         found = [one for one in found if not (one.variant or "").startswith("batch_size")]
     told = [replace(_at_its_line(one, run), command=command) for one in found]
     slow = [replace(one, command=command) for one in _slow_settings(run)]
-    return tuple([*slow, *told] if computing else [*told, *slow])
+    if not computing:
+        return (*told, *slow)
+    # what was seen of this training comes before what can be bounded of any
+    growing = [one for one in told if one.name == GROWING]
+    return (*slow, *growing, *(one for one in told if one.name != GROWING))
 
 
 def _slow_settings(run: AttachedRun) -> list[Remedy]:

@@ -24,14 +24,15 @@ from perfkit.study.diagnose.answer import diagnosis
 
 KIND = "run"
 NOTHING_TRAINED = (
-    "nothing trained here that perfkit can see: no backward, and no update of an optimizer"
+    "nothing trained here that perfkit can see: no update of an optimizer, no backward on a batch of a"
+    " DataLoader, and fewer than 48 backwards without either"
 )
 WITHOUT_LOADER = (
-    "most steps had no batch of their own from a DataLoader: an update is a step, and waiting for data is not"
+    "most steps had no batch of their own from a DataLoader: {what} is a step, and waiting for data is not"
     " known"
 )
 HANDED = (
-    "no step fetched its batch from a DataLoader: an update is a step, and what it waits for the thread or"
+    "no step fetched its batch from a DataLoader: {what} is a step, and what it waits for the thread or"
     " process that makes its batch is what its stack showed, 20 times a second"
 )
 _OF_ARMS = ("differential_s", "loader_samples_per_sec", "compute_samples_per_sec")
@@ -235,5 +236,7 @@ def _warnings(runs: Sequence[AttachedRun], told: AttachedRun | None) -> list[Not
         found.append(Note(code="other_thread", text=elsewhere))
     elif told.loop.main.number == NO_LOADER:
         text = HANDED if told.loop.waited else WITHOUT_LOADER
-        found.append(Note(code="no_loader", text=text))
+        updated = any(step.updates > 0 for step in told.loop.steps)
+        what = "an update" if updated else "a backward, since no update of an optimizer was seen,"
+        found.append(Note(code="no_loader", text=text.format(what=what)))
     return found + ranks.spread(runs, told)

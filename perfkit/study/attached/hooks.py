@@ -15,13 +15,10 @@ from perfkit.records import LIBRARY, StepRecord
 from perfkit.study.attached.read import Recorded
 from perfkit.study.seen import LEAST_SHARE, functions_in
 
-UPDATE = "step"
-"""What the method of an optimizer is called, the user's own as torch's."""
-
 
 def hooks_in(recorded: Recorded) -> list[dict[str, Any]]:
     """Return the samples of functions of the user's own that ran in an update, and are none."""
-    none = ("", LIBRARY, UPDATE)
+    none = ("", LIBRARY)
     return [one for one in recorded.told("update_stack") if one.get("function", "") not in none]
 
 

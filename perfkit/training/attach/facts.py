@@ -113,7 +113,7 @@ class Facts:
                 part = weight.detach().reshape(-1)[:_MOST_WEIGHTS]
                 seen += part.numel()
                 found += int(((part != 0) & (part.abs() < tiny)).sum())
-        if found > DENORMAL_SHARE * seen:
+        if seen and found > DENORMAL_SHARE * seen:
             value = {"share": found / seen}
             text = f"{100 * found / seen:.1f} % of the weights are denormal numbers"
             self._write(folder, "denormals", value, text)
@@ -146,7 +146,9 @@ class Facts:
 
 
 def _weights(optimizer: Any) -> list[torch.Tensor]:
-    found = [weight for group in optimizer.param_groups for weight in group["params"]]
+    """Weights that an optimizer updates, on the CPU; none where none was seen: they are changed by hand."""
+    groups = [] if optimizer is None else optimizer.param_groups
+    found = [weight for group in groups for weight in group["params"]]
     plain = [w for w in found if w.dtype == torch.float32 and w.device.type == "cpu" and w.numel()]
     return plain[:_MOST_PARAMETERS]
 

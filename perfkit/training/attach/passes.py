@@ -18,6 +18,9 @@ from perfkit.training.attach.watcher import Watcher
 
 NO_LOADER = -1
 """Block of steps that are updates of a loop without a loader."""
+MOST_BACKWARDS = 48
+"""Without an update that is seen, of a loop without a loader; from then on a backward is a step: weights are
+changed by hand. More than are added up for one update (nanoGPT's 40)."""
 
 
 class Steps(Fetches):
@@ -31,6 +34,7 @@ class Steps(Fetches):
         self._began_ns = 0  # when what is the update alone began
         self._forward_ns = 0  # when the last one of a step without a loader ended
         self._inside = False  # and whether what ran before it was explained
+        self._backwards = 0  # without a loader and without an update, as long as none was seen
 
     def asks(self, asking: Pass, depth: int, ready: int, gradients: bool) -> None:
         self._outer, self._depth, self.updating = None, 0, False
@@ -134,7 +138,11 @@ class Steps(Fetches):
         began_ns = recorder.told_ns
         recorder.leave(BACKWARD)
         self.backward_ns += recorder.told_ns - began_ns
-        self._count(updated=False)
+        alone = self._is_a_step()
+        self._count(updated=alone)
+        if alone:
+            self._counted = False
+            recorder.begin_update()
         running = self._open
         if running is not None:
             running.backwards += 1
@@ -181,6 +189,7 @@ class Steps(Fetches):
         self.updates.append(self.moment)
         self._outer, self.updating = None, False
         self._count(updated=True)
+        self._backwards = -1
         running = self._open
         if running is not None:
             running.updates += 1
@@ -232,6 +241,13 @@ class Steps(Fetches):
         if not self._said and (updated or not self._bare):
             self._said = True
             self._watcher.trains()
+
+    def _is_a_step(self) -> bool:
+        """Whether a backward that has ended is a step by itself: no loader and no update was ever seen."""
+        if self._depth or not self._bare or self._loader_trains or self._backwards < 0:
+            return False
+        self._backwards += 1
+        return self._backwards >= MOST_BACKWARDS
 
     def _begins_training(self, running: Pass) -> None:
         """The first backward or update with a batch."""

@@ -29,6 +29,7 @@ from perfkit.training.probe.frames import (
     in_network,
     seen_fetching,
     seen_in,
+    seen_updating,
     users_codes,
     users_line,
     waits_in,
@@ -233,8 +234,11 @@ class StackSampler:
                         in_network=in_network(frame), waits_in=waits_in(frame)
                     )
                     fetching = None if seen.called else seen_fetching(frame)
+                    updating = seen_updating(frame)
                     maker = self._maker(frames) if seen.waits_in else None
-                    saw = functools.partial(self._saw, seen, fetching, maker, now - before)
+                    saw = functools.partial(
+                        self._saw, seen, fetching, updating, maker, now - before
+                    )
                     steps.once_known(saw)
             before = now
 
@@ -246,11 +250,19 @@ class StackSampler:
         makers = [seen for seen in found if seen.called]
         return makers[0] if len(makers) == 1 else None
 
-    def _saw(self, seen: Seen, fetching: Seen | None, maker: Seen | None, seconds: float) -> None:
+    def _saw(
+        self,
+        seen: Seen,
+        fetching: Seen | None,
+        updating: Seen | None,
+        maker: Seen | None,
+        seconds: float,
+    ) -> None:
         """Keep what was seen at a moment that `Steps` knows now, if nothing else explains it.
 
         Args:
             fetching: the library's function that a batch is made in, if the loop calls none of the user's.
+            updating: the user's function that an optimizer's step has called, if it has.
             maker: what another thread does that is waited for.
         """
         steps = self._steps
@@ -261,6 +273,7 @@ class StackSampler:
             self._waiting.append((MAKING[steps.making], steps.moment, seen, seconds))
             return
         if steps.updating:
+            seen = updating or seen._replace(function=LIBRARY, inner="", called=False)
             self._waiting.append((UPDATE, steps.moment, seen, seconds))
             return
         # a line that asks for batches and computes with them calls a library's loop

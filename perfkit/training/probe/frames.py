@@ -25,6 +25,8 @@ _LOADER = (os.path.join(_DATA, "_utils", "fetch.py"), os.path.join(_DATA, "datal
 """Ends of the files in which a loader calls its data set, its collator and its sampler."""
 _MODULES = os.path.join("torch", "nn", "modules", "")
 """Where torch calls networks and layers, within a path."""
+_UPDATE = os.path.join("torch", "optim", "optimizer.py")
+"""End of the file in which torch calls the step of any optimizer, and the hooks of that."""
 _WORKLOADS = os.path.join(OURS, "training", "workloads", "")
 """Where the data sets of perfkit lie."""
 
@@ -202,6 +204,25 @@ def seen_fetching(frame: FrameType) -> Seen | None:
     seen = _called(called, innermost)
     inner = seen.inner and _with_class(innermost.f_code)
     return seen._replace(function=_with_class(called.f_code), inner=inner)
+
+
+def seen_updating(frame: FrameType) -> Seen | None:
+    """Return the function of the user's own that `optimizer.step` has called; None where it runs none.
+
+    A hook, or a callback in a closure. The `step` of an optimizer of the user's own is the update.
+
+    Args:
+        frame: the innermost one.
+    """
+    called: list[FrameType] = []
+    back: FrameType | None = frame
+    while back is not None and not back.f_code.co_filename.endswith(_UPDATE):
+        if _has_name(back) and _is_users(back.f_code.co_filename):
+            called.append(back)
+        back = back.f_back
+    if back is None or not called or called[-1].f_code.co_name == "step":
+        return None
+    return _called(called[-1], called[0])
 
 
 def _with_class(code: CodeType) -> str:

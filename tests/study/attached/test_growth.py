@@ -132,6 +132,13 @@ def test_it_is_a_finding_and_a_remedy(tmp_path: Path, field: str, words: str) ->
     assert (speedup.value, speedup.low) == (pytest.approx(1.67, abs=0.03), pytest.approx(1.0))
 
 
+def test_where_computing_takes_the_time_it_is_the_first_remedy(tmp_path: Path) -> None:
+    """A larger batch could save more, at most, of any training."""
+    found = diagnosed(growing("backward_s", 2 * STEP_S), tmp_path)
+    assert found.primary == "compute_bound"
+    assert found.remedies[0].name == "constant_steps" and len(found.remedies) > 1
+
+
 def test_steps_that_stay_the_same_have_neither(tmp_path: Path) -> None:
     """No finding, and no remedy."""
     script = epochs(Script(), 1, COUNT)

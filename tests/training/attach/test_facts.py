@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from perfkit.training.attach import facts as facts_module
-from perfkit.training.attach.facts import LOOK_EVERY, MEMORY_STEPS, Facts
+from perfkit.training.attach.facts import DENORMALS_AT, LOOK_EVERY, MEMORY_STEPS, Facts
 from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.precision import of_loss
 
@@ -67,6 +67,14 @@ def test_denormal_weights(folder: ProcessFolder) -> None:
         model.weight[:32] = 1e-40
     facts._denormals(folder)
     assert told(folder)["denormals"]["share"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_without_an_optimizer_no_weights_are_looked_at(folder: ProcessFolder) -> None:
+    """A script that changes them by hand goes on being recorded."""
+    facts = Facts()
+    for step in (DENORMALS_AT, DENORMALS_AT + LOOK_EVERY):
+        facts.look(folder, step)
+    assert "denormals" not in told(folder)
 
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])

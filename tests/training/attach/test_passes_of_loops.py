@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hooked_script import Script, loader
 
-from perfkit.training.attach.passes import NO_LOADER
+from perfkit.training.attach.passes import MOST_BACKWARDS, NO_LOADER
 from perfkit.training.attach.watcher import queue_of
 
 
@@ -217,3 +217,46 @@ def test_an_endless_evaluation_beside_batches_made_by_hand(script: Script) -> No
     counts = script.counts()
     assert [one for one in counts if one[1]] == [(NO_LOADER, 1, 1)] * 7
     assert [one for one in counts if not one[1]] == [(0, 0, 0)] * 9
+
+
+def test_without_loader_and_optimizer_a_backward_is_a_step(script: Script) -> None:
+    """Weights are changed by hand, as in torch's example of a language model; the first ones are one step."""
+    for _ in range(MOST_BACKWARDS + 12):
+        script.backward()
+    assert (script.steps.trained, script.told.trained) == (1 + 12, 1)
+    assert script.counts() == [(NO_LOADER, MOST_BACKWARDS, 0)] + [(NO_LOADER, 1, 0)] * 12
+
+
+def test_gradients_of_many_batches_that_are_added_up_are_one_step(script: Script) -> None:
+    """A little fewer for each update, over and over."""
+    for _ in range(3):
+        for _ in range(MOST_BACKWARDS - 2):
+            script.backward()
+        script.train()
+    assert script.counts() == [(NO_LOADER, MOST_BACKWARDS - 1, 1)] * 3
+
+
+def test_an_update_that_comes_late_is_a_step_from_then_on(script: Script) -> None:
+    """What was before it stays as it was told."""
+    for _ in range(MOST_BACKWARDS + 1):
+        script.backward()
+    script.update()
+    for _ in range(2):
+        for _ in range(2 * MOST_BACKWARDS):
+            script.backward()
+        script.update()
+    later = [(NO_LOADER, 2 * MOST_BACKWARDS, 1)] * 2
+    assert script.counts()[-2:] == later
+
+
+def test_backwards_beside_a_loader_s_steps_are_none(script: Script) -> None:
+    """Gradients by hand after an epoch: of inputs, for a plot of saliency."""
+    epoch = script.iterate(loader(0))
+    for _ in range(3):
+        script.fetch(epoch)
+        script.train()
+    script.stop(epoch)
+    for _ in range(2 * MOST_BACKWARDS):
+        script.backward()
+    assert script.counts()[:3] == [(0, 1, 1)] * 3
+    assert len(script.counts()) <= 4

@@ -90,14 +90,20 @@ def test_what_an_update_followed_is_in_no_phase(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("doing", "known", "name"),
-    [("computing", "forwards", "forward_stack"), ("updating", "updates", "update_stack")],
+    ("doing", "known", "name", "function"),
+    [
+        ("computing", "forwards", "forward_stack", "augment"),
+        ("updating", "updates", "update_stack", "<library>"),
+    ],
 )
 @pytest.mark.parametrize("followed", [True, False])
 def test_a_forward_and_an_update_are_told_apart_once_their_end_is_known(
-    tmp_path: Path, doing: str, known: str, name: str, followed: bool
+    tmp_path: Path, doing: str, known: str, name: str, function: str, followed: bool
 ) -> None:
-    """A batch that was only looked at had no forward; before its backward a closure makes no update."""
+    """A batch that was only looked at had no forward; before its backward a closure makes no update.
+
+    A function that calls `optimizer.step` is no work inside of it.
+    """
     looked = Looked(unexplained=False, **{doing: True})  # type: ignore[arg-type]
     wait_for(lambda: looked.samples() >= 1)
     setattr(looked.steps, doing, False)
@@ -106,7 +112,7 @@ def test_a_forward_and_an_update_are_told_apart_once_their_end_is_known(
     looked.steps.moment = 9
     looked.end()
     found = [(event["event"], event["function"]) for event in told(looked.sampler, tmp_path)]
-    assert found == ([(name, "augment")] if followed else [])
+    assert found == ([(name, function)] if followed else [])
 
 
 @pytest.mark.parametrize("in_library", [True, False])
