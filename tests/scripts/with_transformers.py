@@ -1,10 +1,14 @@
 """transformers' Trainer: it fetches the batches of an update before it computes with the first."""
 
+import importlib.util
 import sys
 
-import torch
-from _weights import digest
-from transformers import (
+# as datasets and evaluate do, which scripts import before it
+assert importlib.util.find_spec("torch") is not None
+
+import torch  # noqa: E402
+from _weights import digest  # noqa: E402
+from transformers import (  # noqa: E402
     BertConfig,
     BertForSequenceClassification,
     PrinterCallback,

@@ -1,4 +1,4 @@
-"""Evaluation every other epoch: the model learns nothing while it is evaluated.
+"""Evaluation half as often: the model learns nothing while it is evaluated.
 
 3 % is XProf's threshold for "all other" time.
 """
@@ -30,8 +30,8 @@ def propose(evidence: Evidence, judgement: Judgement) -> Proposal | None:
         return replace(pipeline, evaluation=rarer)
 
     return Proposal(
-        why=f"Evaluating after every epoch costs {_seen.takes(evidence, 'eval')}.",
-        risk="Early stopping and the choice of the best weights see every other epoch;"
+        why=f"Evaluation costs {_seen.takes(evidence, 'eval')}.",
+        risk="Early stopping and the choice of the best weights see every other evaluation;"
         " the training itself stays the same.",
         snippet=SNIPPET,
         effect=effect,

@@ -18,6 +18,10 @@ OF_THE_LOADER = (
 """Remedies that change the loader which the training goes over, or its dataset."""
 _KEYWORDS = ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")
 GROWING = "constant_steps"
+EVALUATED_BY_STEPS = """\
+if step % (2 * every) == 0:
+    evaluate(model, eval_loader)
+"""
 OF_EVALUATION = ("eval_batched", "eval_every")
 
 
@@ -160,7 +164,20 @@ def _of_evaluation(remedy: Remedy, run: AttachedRun) -> Remedy:
         longest[one.place] = longest.get(one.place, 0.0) + spent_s
     places = sorted(longest, key=lambda number: -longest[number])
     where = next((w for n in places if (w := run.loop.passes.place(n).where)), None)
+    if remedy.name == "eval_every" and _is_within_epochs(run):
+        remedy = replace(remedy, snippet=EVALUATED_BY_STEPS)
     return remedy if where is None else _with_comment(remedy, f"the evaluation at {where}")
+
+
+def _is_within_epochs(run: AttachedRun) -> bool:
+    """Whether most evaluations are made between steps of an epoch, and not between epochs."""
+    passes, main = run.loop.passes, run.loop.main.number
+    epochs = [(p.steps[0], p.steps[-1]) for p in passes.training if p.place == main and p.steps]
+    within = [
+        any(first.start_ns < one.began_ns < last.start_ns for first, last in epochs)
+        for one in passes.evaluation
+    ]
+    return 2 * sum(within) > len(within)
 
 
 def _with_comment(remedy: Remedy, what: str) -> Remedy:

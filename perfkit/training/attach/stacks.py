@@ -81,7 +81,8 @@ class Untracked:
         if sampler is not None:
             sampler.commit(steps)
             sampler.thread = thread
-        if now_ns < self.look_at_ns:
+        # an evaluation that follows what takes the time would have each look come too early
+        if now_ns < self.look_at_ns or not self._steps.in_training:
             return
         gone_ns = now_ns - self.look_at_ns + LOOK_EVERY_NS
         untracked_ns = self._steps.untracked_ns
@@ -90,9 +91,6 @@ class Untracked:
         long = self._long_forward(gone_ns), self._makes_batches(gone_ns), self._long_update(gone_ns)
         if sampler is not None:
             sampler.write(folder)
-        if not self._steps.in_training:
-            return
-        if sampler is not None:
             sampler.look_at_loop(sys._getframe())
         elif share > UNTRACKED_SHARE or any(long):
             self._sampler = StackSampler(self._steps, thread)

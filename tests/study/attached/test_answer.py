@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attached_folders import Script, answer, epochs
+from attached_folders import Script, answer, diagnosed, epochs
 
 from perfkit import documentfile as documents
 from perfkit.report import console
@@ -65,6 +65,34 @@ def test_remedies_name_the_line_and_the_lines_to_change(tmp_path: Path) -> None:
     for one in document.diagnosis.remedies:
         ast.parse(one.snippet)
         assert one.command == "perfkit compare .perfkit/1-run latest"
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_evaluation_is_made_rarer_by_what_it_goes_by(tmp_path: Path, within: bool) -> None:
+    """Steps where it is made in the midst of epochs, epochs else."""
+    script = Script()
+    script.loader(0)
+    script.loader(1)
+    for _ in range(3):
+        number = script.begin(0)
+        for step in range(30):
+            script.step(number)
+            if within and step in (9, 19):
+                evaluate(script)
+        script.end(number)
+        evaluate(script)
+    remedies = {one.name: one for one in diagnosed(script, tmp_path).remedies}
+    snippet = remedies["eval_every"].snippet
+    assert snippet.startswith("# the evaluation at train.py:32\n")
+    assert ("if step % (2 * every) == 0:" in snippet) == within
+    assert ("if epoch % 2 == 0" in snippet) == (not within)
+
+
+def evaluate(script: Script) -> None:
+    """A pass over the second loader that nothing is trained with."""
+    number = script.begin(1)
+    script.step(number, wait_s=0.0, forward_s=0.1, trains=False)
+    script.end(number)
 
 
 def test_no_remedy_leaves_a_call_that_torch_refuses(tmp_path: Path) -> None:

@@ -81,6 +81,41 @@ def test_a_torch_we_cannot_hook_is_said_once_and_imported(tmp_path: Path) -> Non
     assert line.startswith("perfkit: nothing is recorded in process")
 
 
+def test_a_torch_that_was_only_looked_for_is_still_waited_for(tmp_path: Path) -> None:
+    """Libraries ask whether there is one, and what its loader says, before anybody imports it."""
+    _false_torch(tmp_path, "value = 3\n")
+    code = (
+        "import importlib.util, sys\n"
+        "found = [importlib.util.find_spec('torch') for _ in range(3)]\n"
+        "print([spec.origin == spec.loader.get_filename('torch') for spec in found])\n"
+        "print('torch' in sys.modules)\n"
+        "import torch\n"
+        "print(importlib.util.find_spec('torch') is torch.__spec__, type(torch.__loader__).__name__)\n"
+        "print([type(finder).__name__ for finder in sys.meta_path].count('_Torch'))\n"
+    )
+    done = python(code, tmp_path / "study", PYTHONPATH=str(tmp_path))
+    assert done.stdout.splitlines() == [
+        "[True, True, True]", "False", "True SourceFileLoader", "0"
+    ]  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("perfkit: nothing is recorded in process")
+
+
+def test_a_torch_that_is_not_there_is_looked_for_as_without_us(tmp_path: Path) -> None:
+    """None, and an ImportError of the usual kind."""
+    code = (
+        "import importlib.util\n"
+        "print(importlib.util.find_spec('torch'))\n"
+        "try:\n    import torch\nexcept ModuleNotFoundError as error:\n    print(error)"
+    )
+    done = python(
+        f"import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p]\n{code}",
+        tmp_path,
+    )
+    assert done.stdout.splitlines() == ["None", "No module named 'torch'"]
+    assert done.stderr == ""
+
+
 def test_a_torch_that_fails_to_import_fails_as_it_does(tmp_path: Path) -> None:
     """And may be tried again."""
     _false_torch(tmp_path, "raise OSError('no libcudart')\n")

@@ -86,7 +86,7 @@ def test_stacks_are_looked_at_where_forwards_take_longer_than_backwards(
 def test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An evaluation that asks at that moment is not the loop."""
+    """An evaluation that asks at that moment is not the loop, which is looked at when it asks next."""
     begun = samplers(monkeypatch)
     steps: Any = SimpleNamespace(
         untracked_ns=int(9e9),
@@ -100,8 +100,8 @@ def test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks(
     folder: Any = None
     untracked.look(folder, 42, LOOK_EVERY_NS)
     assert begun == []
-    steps.in_training, steps.untracked_ns = True, int(18e9)
-    untracked.look(folder, 42, 2 * LOOK_EVERY_NS)
+    steps.in_training = True
+    untracked.look(folder, 42, LOOK_EVERY_NS + 1)
     (sampler,) = begun
     own = test_the_loop_s_code_is_taken_where_a_loop_that_trains_asks.__code__
     code, line = sampler.looked[-1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # at run time typing would cost more than all the rest
@@ -42,30 +43,46 @@ class _Perfkit:
 
 
 class _Torch:
-    """Runs `then` once torch has been imported, and is gone by then."""
+    """Runs `then` once torch has been imported, and is gone by then.
+
+    It stays where torch is only looked for: libraries ask whether there is one before anybody imports it.
+    """
 
     def __init__(self, then: Callable[[], None]) -> None:
         self._then = then
+        self._looking: set[int] = set()
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != "torch":
+        thread = get_ident()
+        if name != "torch" or thread in self._looking:
             return None
-        sys.meta_path.remove(self)
-        for finder in sys.meta_path:
+        self._looking.add(thread)
+        try:
+            spec = self._of_others(name, path, target)
+        finally:
+            self._looking.discard(thread)
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = _Loader(spec.loader, self)
+        return spec
+
+    def _of_others(self, name: str, path: Any, target: Any) -> Any:
+        for finder in list(sys.meta_path):
             find = getattr(finder, "find_spec", None)
             spec = None if find is None else find(name, path, target)
             if spec is not None:
-                if hasattr(spec.loader, "exec_module"):
-                    spec.loader = _Loader(spec.loader, self)
                 return spec
-        sys.meta_path.insert(0, self)
         return None
 
-    def loaded(self, worked: bool) -> None:
-        if worked:
-            self._then()
-        else:
+    def load(self, run: Callable[[], None]) -> None:
+        """Torch is imported: by `run`."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        try:
+            run()
+        except BaseException:
             sys.meta_path.insert(0, self)
+            raise
+        self._then()
 
 
 class _Loader:
@@ -80,12 +97,10 @@ class _Loader:
 
     def exec_module(self, module: Any) -> None:
         module.__spec__.loader = module.__loader__ = self._loader
-        worked = False
-        try:
-            self._loader.exec_module(module)
-            worked = True
-        finally:
-            self._waiting.loaded(worked)
+        self._waiting.load(lambda: self._loader.exec_module(module))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
 
 
 def _say(error: Exception) -> None:
