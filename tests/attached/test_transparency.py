@@ -67,6 +67,21 @@ def test_what_evaluation_fetches_is_told_apart(tmp_path: Path, forked: Run) -> N
     assert [event["where"].partition(":")[0] for event in one.of("loader")] == ["evaluation.py"] * 2
 
 
+def test_iterators_that_loaders_keep_are_passes_too(tmp_path: Path, forked: Run) -> None:
+    """`DataLoader.__iter__` never runs: they are known when asked for a first batch, in each epoch."""
+    one = counted(tmp_path, forked, "own_iterator.py", 15, 15, 15)
+    assert [event["where"] for event in one.of("loader")] == [
+        "own_iterator.py:29",
+        "own_iterator.py:34",
+    ]
+    train = [event for event in one.of("pass") if event["loader"] == 0]
+    assert len(train) == 3 and len(one.of("pass_end")) == 6
+    # of these the worker is started for the first one alone
+    assert train[0]["iter_s"] > 0 and [event["iter_s"] for event in train[1:]] == [0.0, 0.0]
+    assert len({tuple(event["workers"]) for event in train}) == 1
+    assert len(list((one.path / "ranks" / "0" / "loader").glob("0-*.bin"))) == 2
+
+
 def test_a_batch_of_two_loaders_is_one_step(tmp_path: Path, forked: Run) -> None:
     """What a companion fetches is no step of its own, from the first step on."""
     one = counted(tmp_path, forked, "zipped.py", 15, 15, 15)

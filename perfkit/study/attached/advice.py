@@ -31,6 +31,7 @@ class SlowSetting(NamedTuple):
     remedy: str
     snippet: str
     risk: str
+    changes_training: bool = False
 
 
 SLOW_SETTINGS = {
@@ -50,6 +51,12 @@ SLOW_SETTINGS = {
         "rest = [one for one in model.parameters() if one is not table.weight]\n"
         "optimizers = [torch.optim.SparseAdam([table.weight], lr=lr), torch.optim.Adam(rest, lr=lr)]",
         "SparseAdam moves only the rows of the batch, where Adam moves all by their momentum.",
+    ),
+    "float64": SlowSetting(
+        "float32",
+        "model = model.float()\ninputs = inputs.float()  # numpy's numbers are float64",
+        "Seven digits in place of 15: too few for second derivatives of some equations.",
+        changes_training=True,
     ),
     "padding": SlowSetting(
         "pad_to_longest",
@@ -101,6 +108,7 @@ def _slow_settings(run: AttachedRun) -> list[Remedy]:
             risk=slow.risk,
             snippet=f"{slow.snippet}\n",
             answers=("compute_bound",),
+            changes_training=slow.changes_training,
         )
         for code, slow in SLOW_SETTINGS.items()
         if code in facts

@@ -53,6 +53,14 @@ SETTINGS = {
         "Give gradients for the rows of the batch alone: `nn.Embedding(…, sparse=True)`, updated by"
         " `torch.optim.SparseAdam` or plain SGD.",
     ),
+    "float64": Setting(
+        "moderate",
+        "Train in float32: `model.float()`, and inputs that come from numpy's float64 as `.float()`.",
+    ),
+    "no_unused_parameters": Setting(
+        "low",
+        "Leave it to its default: `DistributedDataParallel(model, find_unused_parameters=False)`.",
+    ),
     "padding": Setting(
         "moderate",
         "Pad each batch to its own longest text in `collate_fn`, and put texts of like length together.",

@@ -37,6 +37,8 @@ CALLS = (
 )  # fmt: skip
 READ_FIRST, READ_EVERY = 12, 20
 """Steps after which reducers are read: the first ones, then each of these; it takes up to 60 µs."""
+SEARCHED_AT = 10
+"""Iterations after which a model that has used all of its parameters is taken to go on doing so."""
 _models: list[weakref.ref[Any]] = []
 _launching: set[str] = set()  # backends of calls that only launch
 
@@ -116,6 +118,7 @@ class ReducerTimes:
     def __init__(self) -> None:
         self._read_at = 0
         self._written: dict[int, int] = {}
+        self._looked_for: set[int] = set()
         self._launching: set[str] = set()
 
     def look(self, folder: ProcessFolder, steps: int) -> None:
@@ -138,6 +141,16 @@ class ReducerTimes:
             exposed_ns = comm_ns - int(told["backward_compute_comm_overlap_time"])
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError):
             return
+        if number not in self._looked_for and iteration >= SEARCHED_AT:
+            self._looked_for.add(number)
+            if told.get("find_unused_parameters") and not told.get("unused_parameter_size"):
+                text = (
+                    "DistributedDataParallel looks for parameters that a forward does not use, in each step,"
+                    " and there are none"
+                )
+                folder.event(
+                    "fact", code="no_unused_parameters", value={"model": number}, text=text
+                )
         if comm_ns > 0 and self._written.get(number) != iteration:
             self._written[number] = iteration
             exposed_s = max(0, exposed_ns) * 1e-9

@@ -79,6 +79,7 @@ class Facts:
         self._looked_at = step
         if step == DENORMALS_AT:
             self._denormals(folder)
+            self._doubles(folder)
         if "memory_grows" not in self._written:
             self._grows(folder, step)
 
@@ -118,6 +119,15 @@ class Facts:
             text = f"{100 * found / seen:.1f} % of the weights are denormal numbers"
             self._write(folder, "denormals", value, text)
 
+    def _doubles(self, folder: ProcessFolder) -> None:
+        """Weights that were made from numpy's numbers, which are float64."""
+        weights = _all_weights(self.optimizer)
+        count = sum(weight.numel() for weight in weights)
+        doubles = sum(weight.numel() for weight in weights if weight.dtype == torch.float64)
+        if doubles > count / 2:
+            text = f"{100 * doubles / count:.0f} % of the weights are float64"
+            self._write(folder, "float64", {"share": doubles / count}, text)
+
     def _grows(self, folder: ProcessFolder, step: int) -> None:
         used = self._memory_bytes()
         if used is None or step < MEMORY_STEPS:
@@ -145,10 +155,15 @@ class Facts:
             return None
 
 
-def _weights(optimizer: Any) -> list[torch.Tensor]:
-    """Weights that an optimizer updates, on the CPU; none where none was seen: they are changed by hand."""
+def _all_weights(optimizer: Any) -> list[torch.Tensor]:
+    """Weights that an optimizer updates; none where none was seen: they are changed by hand."""
     groups = [] if optimizer is None else optimizer.param_groups
-    found = [weight for group in groups for weight in group["params"]]
+    return [weight for group in groups for weight in group["params"]]
+
+
+def _weights(optimizer: Any) -> list[torch.Tensor]:
+    """Some of them, in FP32 on the CPU."""
+    found = _all_weights(optimizer)
     plain = [w for w in found if w.dtype == torch.float32 and w.device.type == "cpu" and w.numel()]
     return plain[:_MOST_PARAMETERS]
 

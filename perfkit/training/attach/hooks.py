@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from perfkit.training.attach.dynamo import skip_in_dynamo
 from perfkit.training.attach.loaders import Pass
 from perfkit.training.attach.passes import Steps
 from perfkit.training.attach.session import Session
+from perfkit.training.probe import worker
 from perfkit.training.probe.frames import OURS
 
 _session: Session
@@ -34,6 +36,8 @@ on_iterator: Callable[[Any], None] | None = None
 _get_ident = threading.get_ident
 _got = Steps.got
 HANDLE = "_perfkit_handle"
+MADE = "_perfkit_made"
+"""What an iterator keeps: its loader, weakly, and when it was made, until it is asked for its first batch."""
 
 
 class Handle:
@@ -104,6 +108,7 @@ def install(home: str, place: Callable[[], Path], started_ns: int) -> None:
     _session = Session(place, started_ns)
     dataloader.DataLoader.__iter__ = _iter_hook(dataloader.DataLoader.__iter__)  # type: ignore[method-assign]
     iterator: Any = dataloader._BaseDataLoaderIter
+    iterator.__init__ = _made_hook(iterator.__init__)
     iterator.__next__ = next_hook(iterator.__next__)
     torch.autograd.backward = _backward_hook(torch.autograd.backward)
     torch.save = _save_hook(torch.save)
@@ -147,10 +152,46 @@ def _iter_hook(begin: Any) -> Any:
     return __iter__
 
 
+def _made_hook(make: Any) -> Any:
+    """An iterator is made, by a loader whose `__iter__` may be its own: torchdata's StatefulDataLoader."""
+
+    @functools.wraps(make)
+    def __init__(self: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
+        session = _session
+        if not session.off and get_worker_info() is None:
+            try:
+                session.begin()
+                # before it starts its workers
+                worker.cover(type(self).__module__)
+                setattr(self, MADE, (weakref.ref(loader), time.perf_counter_ns()))
+            except Exception as error:
+                session.fail(error)
+        make(self, loader, *args, **kwargs)
+
+    return __init__
+
+
+def _late_handle(iterator: Any) -> Handle | None:
+    """Begin the pass of an iterator that is asked for a batch and did not come from `DataLoader.__iter__`."""
+    session, made = _session, iterator.__dict__.get(MADE)
+    if made is None or session.off or (loader := made[0]()) is None:
+        return None
+    try:
+        # a new one has started its workers since it was made
+        iter_s = (time.perf_counter_ns() - made[1]) * 1e-9 if made[1] else 0.0
+        handle = Handle(session, session.passes(loader, iterator, iter_s))
+        setattr(iterator, MADE, (made[0], 0))
+        setattr(iterator, HANDLE, handle)
+    except Exception as error:
+        session.fail(error)
+        return None
+    return handle
+
+
 def next_hook(fetch: Any) -> Any:
     @functools.wraps(fetch)
     def __next__(self: Any) -> Any:
-        handle = self.__dict__.get(HANDLE)
+        handle = self.__dict__.get(HANDLE) or _late_handle(self)
         if handle is None:
             return fetch(self)
         if handle.session.stop.asked and handle.must_stop():
@@ -161,6 +202,8 @@ def next_hook(fetch: Any) -> Any:
             batch = fetch(self)
         except StopIteration:
             handle.happened(Steps.ended)
+            # asked again it begins another pass
+            self.__dict__.pop(HANDLE, None)
             raise
         except BaseException:
             handle.happened(Steps.failed)

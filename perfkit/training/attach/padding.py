@@ -49,7 +49,7 @@ class Counted:
 
     def read(self) -> Padding | None:
         """Return it; None where the device has not counted yet."""
-        if self._done is not None and not self._done.query():
+        if self._done is not None and (_capturing() or not self._done.query()):
             return None
         padded, spare = max(self._counts.tolist())
         return Padding(self._shape[0], self._shape[1], padded, spare)
@@ -71,10 +71,15 @@ def tokens_of(nodes: Iterable[Any]) -> torch.Tensor | None:
             largest, tokens = len(table), indices
     if tokens is None or tokens.dim() != 2 or tokens.device.type not in ("cpu", "cuda"):
         return None
-    if tokens.is_cuda and torch.cuda.is_current_stream_capturing():
+    if tokens.is_cuda and _capturing():
         return None
     is_text = tokens.shape[0] >= LEAST_ROWS and tokens.shape[1] >= LEAST_POSITIONS
     return tokens.detach() if is_text else None
+
+
+def _capturing() -> bool:
+    """Whether what is given to the device becomes part of a graph, which asking would spoil."""
+    return torch.cuda.is_current_stream_capturing()
 
 
 def _of_end(tokens: torch.Tensor) -> torch.Tensor:

@@ -12,8 +12,10 @@ bytes that the trainer maps: so the trainer knows whether the next batch *in ord
 from __future__ import annotations
 
 import functools
+import importlib
 import mmap
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,16 +38,19 @@ def _dataset_kind() -> Any:
 
 _create_fetcher: Any = getattr(_dataset_kind(), "create_fetcher", None)
 
+_covered: set[str] = set()  # modules of iterators whose workers run another loop than torch's
 _own: TrainerLedger | None = None  # of this process, where it makes batches itself
 
 NOTHING_PUT = -1
+TORCHS = "torch.utils.data._utils.worker"
+"""The module of torch's own worker loop."""
 _IN_A_SPAWNED_WORKER = (
     "__import__('functools').partial("
-    "__import__('perfkit.training.probe.worker', fromlist=['_']).timed_worker_loop, folder)"
+    "__import__('perfkit.training.probe.worker', fromlist=['_']).timed_worker_loop, folder, home)"
     " if __import__('importlib.util', fromlist=['_']).find_spec('perfkit') is not None"
-    " else __import__('torch.utils.data._utils.worker', fromlist=['_'])._worker_loop"
+    " else __import__(home, fromlist=['_'])._worker_loop"
 )
-"""What a spawned worker runs: torch's own loop where that worker cannot import perfkit."""
+"""What a spawned worker runs: the loop as it was where that worker cannot import perfkit."""
 
 
 def install(folder: Path) -> bool:
@@ -61,10 +66,30 @@ def install(folder: Path) -> bool:
         return False
     global _own
     write()
-    _worker_module._worker_loop = _WorkerLoop(str(folder))
+    _worker_module._worker_loop = _WorkerLoop(str(folder), TORCHS)
     _own = TrainerLedger(folder, worker=0)
     _time_fetchers(_own)
+    for name in _covered:
+        _cover(name)
     return True
+
+
+def cover(module: str) -> None:
+    """Time the workers of another library's iterator too, whose module has a worker loop of its own.
+
+    torchdata's StatefulDataLoader has, which takes what torch's takes.
+    """
+    if module not in _covered and isinstance(_worker_module._worker_loop, _WorkerLoop):
+        _covered.add(module)
+        _cover(module)
+
+
+def _cover(name: str) -> None:
+    module: Any = sys.modules.get(name)
+    loop = getattr(module, "_worker_loop", None)
+    home = loop.home if isinstance(loop, _WorkerLoop) else getattr(loop, "__module__", name)
+    if home != name:
+        module._worker_loop = _WorkerLoop(_worker_module._worker_loop.folder, home)
 
 
 def write() -> None:
@@ -78,6 +103,10 @@ def uninstall() -> None:
     write()
     if _worker_loop is not None and _create_fetcher is not None:
         _worker_module._worker_loop = _worker_loop
+        for name in _covered:
+            module: Any = sys.modules[name]
+            if isinstance(getattr(module, "_worker_loop", None), _WorkerLoop):
+                module._worker_loop = importlib.import_module(module._worker_loop.home)._worker_loop
         _dataset_kind().create_fetcher = staticmethod(_create_fetcher)
 
 
@@ -95,17 +124,21 @@ def put_reader(folder: Path, worker: int, pid: int) -> Callable[[], int] | None:
 
 
 class _WorkerLoop:
-    """What is run in a loader worker in place of torch's `_worker_loop`."""
+    """What is run in a loader worker in place of a `_worker_loop`.
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    Args:
+        home: the module that has that one.
+    """
+
+    def __init__(self, folder: str, home: str) -> None:
+        self.folder, self.home = folder, home
 
     def __call__(self, *args: Any) -> None:
-        timed_worker_loop(self._folder, *args)
+        timed_worker_loop(self.folder, self.home, *args)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a reference to a function of ours would end a worker that cannot import us
-        return eval, (_IN_A_SPAWNED_WORKER, {"folder": self._folder})
+        return eval, (_IN_A_SPAWNED_WORKER, {"folder": self.folder, "home": self.home})
 
 
 class _TakingQueue:
@@ -158,13 +191,15 @@ def _make_place(path: Path) -> Any | None:
 
 def timed_worker_loop(
     folder: str,
+    home: str,
     dataset_kind: Any,
     dataset: Any,
     index_queue: Any,
     data_queue: Any,
     *rest: Any,
 ) -> None:
-    """Run torch's own worker loop in this worker with queues and fetchers that take notes."""
+    """Run a worker loop, torch's own or that of `home`, with queues and fetchers that take notes."""
+    loop = _worker_loop if home == TORCHS else importlib.import_module(home)._worker_loop
     # arguments after these four: done_event, auto_collation, collate_fn, drop_last, seed, init_fn, id
     worker = rest[6] if len(rest) > 6 and isinstance(rest[6], int) else os.getpid()
     ledger = WorkerLedger(Path(folder), worker)
@@ -173,7 +208,7 @@ def timed_worker_loop(
     stacks = MakingStacks(place.with_suffix(".jsonl"), ledger)
     stacks.start()
     try:
-        _worker_loop(
+        loop(
             dataset_kind,
             dataset,
             _TakingQueue(index_queue, ledger),

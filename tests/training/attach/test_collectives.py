@@ -40,10 +40,14 @@ class Folder:
 
     def __init__(self) -> None:
         self.events: list[tuple[int, int, float]] = []
+        self.facts: list[str] = []
 
-    def event(self, event: str, *, model: int, iteration: int, exposed_s: float) -> None:
+    def event(self, event: str, **told: Any) -> None:
+        if event == "fact":
+            self.facts.append(told["code"])
+            return
         assert event == "reducer"
-        self.events.append((model, iteration, exposed_s))
+        self.events.append((told["model"], told["iteration"], told["exposed_s"]))
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +131,22 @@ def test_each_iteration_that_a_reducer_timed_is_told_once(monkeypatch: pytest.Mo
             model.timed(steps - 1)
         reducers.look(folder, steps)  # type: ignore[arg-type]
     assert folder.events == [(0, number, pytest.approx(0.007)) for number in (*range(1, 11), 100)]
+
+
+@pytest.mark.parametrize(("looks", "unused", "told"), [(1, 0, True), (1, 80, False), (0, 0, False)])
+def test_a_search_for_unused_parameters_that_finds_none_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, looks: int, unused: int, told: bool
+) -> None:
+    """After ten iterations; a model that has such parameters needs it."""
+    model, folder, reducers = Model(), Folder(), ReducerTimes()
+    monkeypatch.setattr(collectives, "_models", [model])
+    for steps in range(1, 14):
+        model.timed(steps)
+        model.told |= {"find_unused_parameters": looks, "unused_parameter_size": unused}
+        if steps < 10:
+            assert folder.facts == []
+        reducers.look(folder, steps)  # type: ignore[arg-type]
+    assert folder.facts == (["no_unused_parameters"] if told else [])
 
 
 def test_a_model_that_is_gone_or_tells_nothing_is_passed_over(

@@ -69,6 +69,16 @@ def test_denormal_weights(folder: ProcessFolder) -> None:
     assert told(folder)["denormals"]["share"] == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.parametrize(("of_two", "share"), [(0, None), (1, None), (2, 1.0)])
+def test_weights_in_float64(folder: ProcessFolder, of_two: int, share: float | None) -> None:
+    """More than half of them; a few are kept so for a reason."""
+    layers = [nn.Linear(4, 4, dtype=[torch.float32, torch.float64][n < of_two]) for n in range(2)]
+    facts = Facts()
+    facts.optimizer = torch.optim.SGD([one for layer in layers for one in layer.parameters()])
+    facts.look(folder, DENORMALS_AT)
+    assert told(folder).get("float64") == (None if share is None else {"share": share})
+
+
 def test_without_an_optimizer_no_weights_are_looked_at(folder: ProcessFolder) -> None:
     """A script that changes them by hand goes on being recorded."""
     facts = Facts()

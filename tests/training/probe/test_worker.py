@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 from statistics import fmean
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -243,3 +244,33 @@ def test_a_spawned_worker_that_cannot_import_perfkit_loads_all_the_same(tmp_path
     )
     assert done.stdout.strip() == "28", done.stderr
     assert not list(tmp_path.glob("*.put"))
+
+
+def test_the_worker_loop_of_another_library_is_covered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands in the module of the iterator, by the name of torch's, and is another module's."""
+    library, iterators = ModuleType("library_worker"), ModuleType("library_iterators")
+    exec("def _worker_loop(*args): ran.append(args)", vars(library))
+    ran: list[Any] = []
+    theirs = vars(library)["_worker_loop"]
+    vars(library)["ran"], vars(iterators)["_worker_loop"] = ran, theirs
+    for module in (library, iterators):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(worker, "_covered", set())
+
+    worker.cover(iterators.__name__)
+    assert vars(iterators)["_worker_loop"] is theirs  # nothing is installed
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        worker.install(tmp_path / folder)
+        worker.cover(iterators.__name__)
+        loop = vars(iterators)["_worker_loop"]
+        assert (loop.folder, loop.home) == (str(tmp_path / folder), library.__name__)
+    loop("kind", "dataset", "indices", "results", *range(11))
+    ((kind, dataset, _, _, *rest),) = ran
+    assert (kind, dataset, rest) == ("kind", "dataset", list(range(11)))
+    worker.uninstall()
+    assert vars(iterators)["_worker_loop"] is theirs
+    worker.cover(torch.utils.data.dataloader.__name__)
+    assert not isinstance(worker._worker_module._worker_loop, type(loop))
