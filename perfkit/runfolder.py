@@ -176,6 +176,11 @@ class StudyFolder:
         return self.path / "document.json"
 
     @property
+    def reached(self) -> Path:
+        """There once a process of a watched script has imported torch; see `training/attach/bootstrap`."""
+        return self.path / "reached"
+
+    @property
     def baton(self) -> JsonLines:
         """Who ran when."""
         return JsonLines(self.path / "baton.jsonl")

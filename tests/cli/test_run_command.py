@@ -99,8 +99,20 @@ def test_nothing_trained_is_said_in_a_line(tmp_path: Path) -> None:
     lines = done.stderr.splitlines()
     assert len(lines) == 3 and only_ours(done.stderr)
     assert lines[0].startswith("perfkit: watching ") and "nothing trained" in lines[1]
+    assert "no Python process that it reached has imported torch" in lines[1]
     (study,) = (tmp_path / ".perfkit").glob("*-run")
     assert documents.read(study / "document.json").rows == ()
+
+
+@pytest.mark.parametrize("flags", [(), ("-I",)])
+def test_a_command_that_is_not_reached_is_told_from_one_that_trains_nothing(
+    tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    """Both import torch; with `-I` Python takes nothing from its environment."""
+    done = run(tmp_path, "--", sys.executable, *flags, "-c", "import torch")
+    assert done.returncode == 0
+    assert ("that it reached has imported torch" in done.stderr) == bool(flags)
+    assert ("no update of an optimizer" in done.stderr) == (not flags)
 
 
 def test_streams_are_the_script_s_own(tmp_path: Path) -> None:

@@ -27,6 +27,10 @@ NOTHING_TRAINED = (
     "nothing trained here that perfkit can see: no update of an optimizer, no backward on a batch of a"
     " DataLoader, and fewer than 48 backwards without either"
 )
+NOT_REACHED = (
+    "nothing trained here that perfkit can see: no Python process that it reached has imported torch. It does"
+    " not reach what runs under sudo, env -i or python -I, in a container, or on another machine"
+)
 WITHOUT_LOADER = (
     "most steps had no batch of their own from a DataLoader: {what} is a step, and waiting for data is not"
     " known"
@@ -106,12 +110,14 @@ def document_of(
     elapsed_s: float,
     complete: bool,
     warnings: Sequence[Note] = (),
+    reached: bool = True,
 ) -> Document:
     """Return the Document; without rows where nothing has trained.
 
     Args:
         elapsed_s: since the command was started.
         complete: False while it runs, and where it was ended before it was done.
+        reached: whether a process below the command is known to have imported torch.
     """
     told = ranks.slowest(runs)
     found = None if told is None else _diagnosis(told, head)
@@ -129,7 +135,7 @@ def document_of(
         diagnosis=found,
         findings=() if told is None else _findings(told),
         method=_method(runs, told, elapsed_s),
-        warnings=(*warnings, *_warnings(runs, told)),
+        warnings=(*warnings, *_warnings(runs, told, reached)),
         unavailable={} if found is not None else {"diagnosis": "no_data"},
         complete=complete,
     )
@@ -225,9 +231,10 @@ def _loader(place: Place, passes: Passes) -> dict[str, Any]:
     }
 
 
-def _warnings(runs: Sequence[AttachedRun], told: AttachedRun | None) -> list[Note]:
+def _warnings(runs: Sequence[AttachedRun], told: AttachedRun | None, reached: bool) -> list[Note]:
     if told is None:
-        return [Note(code="nothing_trained", text=NOTHING_TRAINED)]
+        text = NOTHING_TRAINED if reached else NOT_REACHED
+        return [Note(code="nothing_trained", text=text)]
     found = []
     elsewhere = _of_another_thread(told)
     if threads.at_once(told.recorded):

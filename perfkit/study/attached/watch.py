@@ -132,7 +132,12 @@ class Watch:
         runs = answer.runs_of(recorded, self._peaks, self.loads.loads)
         elapsed_s = self.clock() - self._began_s
         return answer.document_of(
-            runs, self.head, elapsed_s=elapsed_s, complete=complete, warnings=warnings
+            runs,
+            self.head,
+            elapsed_s=elapsed_s,
+            complete=complete,
+            warnings=warnings,
+            reached=self.study.reached.exists(),
         )
 
     def _stored(self, document: Document) -> Document:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # at run time typing would cost more than all the rest
 
 HOME = "PERFKIT_HOME"
 STUDY = "PERFKIT_STUDY"
+REACHED = "reached"
+"""File of the study: a process below the command has imported torch, with the hooks in it."""
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 _BYSTANDERS = (
     "torch/_inductor/compile_worker",
@@ -115,11 +117,15 @@ def _say(error: Exception) -> None:
 
 def _attach(started_ns: int, home: str, study: str) -> None:
     try:
+        import contextlib
         from pathlib import Path
 
         from perfkit.training.attach import hooks
 
         hooks.install(home, lambda: Path(study), started_ns)
+        # so that the parent can tell a command that trains nothing from one that it does not reach
+        with contextlib.suppress(OSError):
+            Path(study, REACHED).touch()
     except Exception as error:
         _say(error)
 
