@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -82,3 +83,8 @@ def told(sampler: StackSampler, study: Path) -> list[dict[str, Any]]:
     sampler.write(folder)
     sampler.write(folder)
     return [event for event in folder.rank.events.read() if "function" in event]
+
+
+def special(owner: str, name: str) -> str:
+    """Return what a special method of a class is called: with it, where Python tells of which it is."""
+    return f"{owner}.{name}" if sys.version_info >= (3, 11) else name

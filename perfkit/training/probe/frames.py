@@ -185,8 +185,7 @@ def seen_fetching(frame: FrameType) -> Seen | None:
     """Return the function of a library that a batch is made in; None where none is made, or by none.
 
     The outermost one that a loader calls and that is not torch's, such as a data set's `__getitem__`, and the
-    innermost of an installed package that it led to. Special methods are told with their class, from Python
-    3.11 on.
+    innermost of an installed package that it led to.
 
     Args:
         frame: the innermost one; the user's own code does not run in the making of the batch.
@@ -201,9 +200,7 @@ def seen_fetching(frame: FrameType) -> Seen | None:
         return None
     foreign = [one for one in installed if _DATA not in one.f_code.co_filename]
     called, innermost = (foreign or installed)[-1], installed[0]
-    seen = _called(called, innermost)
-    inner = seen.inner and _with_class(innermost.f_code)
-    return seen._replace(function=_with_class(called.f_code), inner=inner)
+    return _called(called, innermost)
 
 
 def seen_updating(frame: FrameType) -> Seen | None:
@@ -234,18 +231,18 @@ def _with_class(code: CodeType) -> str:
 
 
 def _called(called: FrameType, innermost: FrameType, where: FrameType | None = None) -> Seen:
-    """Return what was seen in a call.
+    """Return what was seen in a call; special methods with their class, from Python 3.11 on.
 
     Args:
         where: the frame whose line calls it; its own where that is a library's.
     """
     at = called if where is None else where
-    seen = Seen(at.f_code.co_filename, line_of(at), called.f_code.co_name, "", "", 0)
+    seen = Seen(at.f_code.co_filename, line_of(at), _with_class(called.f_code), "", "", 0)
     if innermost.f_code is called.f_code:
         return seen
     inner = innermost.f_code
     return seen._replace(
-        inner=inner.co_name, inner_path=inner.co_filename, inner_line=line_of(innermost)
+        inner=_with_class(inner), inner_path=inner.co_filename, inner_line=line_of(innermost)
     )
 
 

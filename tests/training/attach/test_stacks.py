@@ -43,15 +43,20 @@ steps = SimpleNamespace(
 usual_s = sys.getswitchinterval()
 sampler = StackSampler(steps, threading.get_ident())
 until = time.monotonic() + 60
+passed = [time.perf_counter()]
 while len(sampler._waiting) < 30 and time.monotonic() < until:
-    own.simulate()
-    own.wait_for_device()
+    for does in (own.simulate, own.wait_for_device):
+        does()
+        passed.append(time.perf_counter())
 sampler.stop()
+# waiting for a core counts where it happened, in both
+simulated_s = sum(end - begin for begin, end in zip(passed[::2], passed[1::2]))
+share = simulated_s / (passed[-1] - passed[0])
 seen = {{"simulate": 0.0, "wait_for_device": 0.0}}
 for (_, one), seconds in sampler._sums.items():
     name = one.inner or one.function
     seen[name] = seen.get(name, 0.0) + seconds
-print(seen["simulate"] > seen["wait_for_device"], sys.getswitchinterval() == usual_s)
+print(seen["simulate"] > share / 2 * sum(seen.values()), sys.getswitchinterval() == usual_s)
 """
 
 
@@ -135,7 +140,7 @@ def test_in_a_step_without_a_loader_only_waiting_for_a_thread_is_looked_at(
 
 
 def test_what_holds_the_interpreter_for_a_moment_is_seen() -> None:
-    """It takes most of the time; and the switch interval is afterwards what it was."""
+    """At least half as often as it goes on; and the switch interval is afterwards what it was."""
     folder, tests = (str(Path(__file__).parents[n]) for n in (0, 2))
     script = ALTERNATING.format(folder=folder, tests=tests)
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -14,6 +14,7 @@ from types import CodeType
 from typing import Any
 
 import pytest
+from looked import special
 from torch.utils.data import DataLoader, Subset
 
 from perfkit.training.probe.frames import (
@@ -213,7 +214,7 @@ def test_a_library_s_data_set_is_named_with_what_it_led_to(tmp_path: Path, wrapp
     (seen,) = found
     assert seen is not None
     assert seen.told() == {
-        "function": "ImageFolder.__getitem__" if sys.version_info >= (3, 11) else "__getitem__",
+        "function": special("ImageFolder", "__getitem__"),
         "where": "torchvision/folder.py:10",
         "inner": "resize",
         "inner_where": "PIL/image.py:3",
@@ -228,7 +229,7 @@ def test_a_library_s_sampler_is_named_by_its_class(tmp_path: Path) -> None:
     list(loader)
     (seen,) = found
     assert seen is not None
-    name = "Weighted.__iter__" if sys.version_info >= (3, 11) else "__iter__"
+    name = special("Weighted", "__iter__")
     assert seen.told() == {"function": name, "where": "samplers.py:4"}
 
 

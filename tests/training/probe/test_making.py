@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from looked import special
 from torch.utils.data import DataLoader, Dataset
 
 from perfkit.engine.production import read_stacks
@@ -164,7 +165,7 @@ class OfALibrary(Dataset[torch.Tensor]):
 @pytest.mark.parametrize(
     ("dataset", "function", "where", "inner"),
     [
-        (Decoded(), "__getitem__", HERE, "compute"),
+        (Decoded(), special("Decoded", "__getitem__"), HERE, "compute"),
         (
             OfALibrary(),
             "default_collate",
