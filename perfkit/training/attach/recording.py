@@ -18,10 +18,10 @@ from perfkit.training.attach.phases import Phases
 from perfkit.training.attach.precision import Precision
 from perfkit.training.attach.process import device, told
 from perfkit.training.attach.recorder import LateRecorder
-from perfkit.training.attach.stacks import Untracked
 from perfkit.training.attach.stop import Stop
 from perfkit.training.attach.tape import SHORT_S
 from perfkit.training.attach.threads import OtherThreads
+from perfkit.training.attach.untracked import Untracked
 from perfkit.training.probe import worker
 from perfkit.training.probe.clocks import CudaDevice
 from perfkit.training.probe.device import environment

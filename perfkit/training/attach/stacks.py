@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import CodeType, FrameType
+from typing import NamedTuple
 
 from perfkit.records import LIBRARY
 from perfkit.training.attach.folder import ProcessFolder
@@ -27,103 +28,43 @@ from perfkit.training.attach.watcher import FIRST, LATER
 from perfkit.training.probe.frames import (
     Seen,
     in_network,
-    seen_fetching,
     seen_in,
-    seen_updating,
     users_codes,
     users_line,
     waits_in,
 )
+from perfkit.training.probe.libraries import (
+    codes_of,
+    seen_fetching,
+    seen_in_library,
+    seen_updating,
+)
 
 EVERY_S = 0.05
-LOOK_EVERY_NS = 5_000_000_000
-"""Time over which untracked time is summed."""
-UNTRACKED_SHARE = 0.10
-"""From this part of it on, the stacks are sampled."""
 SWITCH_S = 0.0001
 """Switch interval meanwhile. With the usual one, of 5 ms, what holds the interpreter for less is never seen:
 whatever lets go of it next is."""
 _FEEDER = "QueueFeederThread"
 """Threads of this name only pass on what a loader's workers are asked for."""
-LONG_UPDATE = 0.25
-"""From this part of the time on, updates are looked at; those of most trainings take less."""
 UNTRACKED, FORWARD, UPDATE = "stack", "forward_stack", "update_stack"
 """Events, by what was going on."""
 MAKING = {FIRST: "first_batch_stack", LATER: "batch_stack"}
 """Events of batches that the loop makes for itself."""
 
 
-class Untracked:
-    """Looks at how much of the time is in no step, and samples the stacks where that is much.
+class Sample(NamedTuple):
+    """What one look at the stack showed."""
 
-    Args:
-        steps: tells how much that is.
-        now_ns: `perf_counter_ns`.
-    """
-
-    def __init__(self, steps: Steps, now_ns: int) -> None:
-        self._steps = steps
-        self._sampler: StackSampler | None = None
-        self.look_at_ns = now_ns + LOOK_EVERY_NS
-        """When it will look next."""
-        self._before_ns = 0
-        self._before_forward_ns = self._before_backward_ns = self._before_making_ns = 0
-        self._before_update_ns = 0
-
-    def look(self, folder: ProcessFolder, thread: int, now_ns: int, steps: int = 1) -> None:
-        """A batch is asked for.
-
-        Args:
-            thread: the one that trains.
-            steps: that were told of since the last look.
-        """
-        sampler = self._sampler
-        if sampler is not None:
-            sampler.commit(steps)
-            sampler.thread = thread
-        # an evaluation that follows what takes the time would have each look come too early
-        if now_ns < self.look_at_ns or not self._steps.in_training:
-            return
-        gone_ns = now_ns - self.look_at_ns + LOOK_EVERY_NS
-        untracked_ns = self._steps.untracked_ns
-        share = (untracked_ns - self._before_ns) / gone_ns
-        self._before_ns, self.look_at_ns = untracked_ns, now_ns + LOOK_EVERY_NS
-        long = self._long_forward(gone_ns), self._makes_batches(gone_ns), self._long_update(gone_ns)
-        if sampler is not None:
-            sampler.write(folder)
-            sampler.look_at_loop(sys._getframe())
-        elif share > UNTRACKED_SHARE or any(long):
-            self._sampler = StackSampler(self._steps, thread)
-            self._sampler.look_at_loop(sys._getframe())
-
-    def _long_forward(self, gone_ns: int) -> bool:
-        """Whether forwards have taken longer than backwards since the last look, and much of the time."""
-        steps = self._steps
-        forward_ns = steps.forward_ns - self._before_forward_ns
-        backward_ns = steps.backward_ns - self._before_backward_ns
-        self._before_forward_ns, self._before_backward_ns = steps.forward_ns, steps.backward_ns
-        return forward_ns > max(backward_ns, UNTRACKED_SHARE * gone_ns)
-
-    def _makes_batches(self, gone_ns: int) -> bool:
-        """Whether the loop has made its batches itself since the last look, for much of the time."""
-        making_ns, self._before_making_ns = self._before_making_ns, self._steps.making_ns
-        return self._before_making_ns - making_ns > UNTRACKED_SHARE * gone_ns
-
-    def _long_update(self, gone_ns: int) -> bool:
-        """Whether updates have taken much of the time since the last look."""
-        update_ns, self._before_update_ns = self._before_update_ns, self._steps.update_ns
-        return self._before_update_ns - update_ns > LONG_UPDATE * gone_ns
-
-    def end(self, folder: ProcessFolder) -> None:
-        """The process ends: sample no more, and append what has changed."""
-        if self._sampler is not None:
-            self._sampler.stop()
-            self._sampler.write(folder)
-
-    def forget(self) -> None:
-        """In a forked child there is no such thread."""
-        if self._sampler is not None:
-            self._sampler.forget()
+    seen: Seen
+    """What the loop calls, of the user's own."""
+    making: Seen | None
+    """The library's function that a batch is made in, if the loop calls none of the user's."""
+    updating: Seen | None
+    """The user's function that an optimizer's step has called, if it has."""
+    in_library: Seen | None
+    """What a library's loop calls, if it is one and calls nothing of the user's."""
+    maker: Seen | None
+    """What another thread does that is waited for."""
 
 
 class StackSampler:
@@ -140,6 +81,8 @@ class StackSampler:
         """The user's own code that runs while its loop asks for a batch, the outermost first."""
         self.asks_at = 0
         """Its line then."""
+        self._running: Sequence[CodeType] = ()
+        """All code that runs then."""
         self._steps = steps
         self._sums: dict[tuple[str, Seen], float] = {}
         self._in_steps: Counter[tuple[str, Seen]] = Counter()
@@ -154,6 +97,7 @@ class StackSampler:
     def look_at_loop(self, frame: FrameType) -> None:
         """A batch is asked for in this frame."""
         self.loop, self.asks_at = users_codes(frame), users_line(frame)
+        self._running = codes_of(frame)
 
     def commit(self, steps: int = 1) -> None:
         """A batch is asked for: what was seen since the last update belonged to no step.
@@ -220,25 +164,37 @@ class StackSampler:
     def _run(self) -> None:
         before = time.perf_counter()
         while not self._over.wait(EVERY_S):
-            self._switch_after(SWITCH_S if self._alone() else self._usual_s)
+            # with the short interval the thread may go on while its frames are walked
+            self._switch_after(self._usual_s)
             now = time.perf_counter()
             steps = self._steps
             looks = steps.computing or steps.unexplained or steps.making or steps.updating
             if looks or steps.is_behind:
-                frames = sys._current_frames()
-                frame = frames.get(self.thread)
-                if frame is not None:
-                    seen = seen_in(frame, self.loop)._replace(
-                        in_network=in_network(frame), waits_in=waits_in(frame)
-                    )
-                    fetching = None if seen.called else seen_fetching(frame)
-                    updating = seen_updating(frame)
-                    maker = self._maker(frames) if seen.waits_in else None
-                    saw = functools.partial(
-                        self._saw, seen, fetching, updating, maker, now - before
-                    )
-                    steps.once_known(saw)
+                sample = self._look()
+                if sample is not None:
+                    steps.once_known(functools.partial(self._saw, sample, now - before))
+            if self._alone():
+                self._switch_after(SWITCH_S)
             before = now
+
+    def _look(self) -> Sample | None:
+        """Look at the thread's stack; None where it has gone on before it was walked to its end."""
+        frames = sys._current_frames()
+        frame = frames.get(self.thread)
+        if frame is None:
+            return None
+        seen = seen_in(frame, self.loop)._replace(
+            in_network=in_network(frame), waits_in=waits_in(frame)
+        )
+        sample = Sample(
+            seen=seen,
+            making=None if seen.called else seen_fetching(frame),
+            updating=seen_updating(frame),
+            in_library=None if seen.called else seen_in_library(frame, self._running),
+            maker=self._maker(frames) if seen.waits_in else None,
+        )
+        # a frame that has returned no longer says what called it
+        return sample if users_codes(frame)[:1] == tuple(self.loop[:1]) or not self.loop else None
 
     def _maker(self, frames: Mapping[int, FrameType]) -> Seen | None:
         """What the thread does that makes the batches that are waited for; None where none or several may."""
@@ -248,30 +204,18 @@ class StackSampler:
         makers = [seen for seen in found if seen.called]
         return makers[0] if len(makers) == 1 else None
 
-    def _saw(
-        self,
-        seen: Seen,
-        fetching: Seen | None,
-        updating: Seen | None,
-        maker: Seen | None,
-        seconds: float,
-    ) -> None:
-        """Keep what was seen at a moment that `Steps` knows now, if nothing else explains it.
-
-        Args:
-            fetching: the library's function that a batch is made in, if the loop calls none of the user's.
-            updating: the user's function that an optimizer's step has called, if it has.
-            maker: what another thread does that is waited for.
-        """
+    def _saw(self, sample: Sample, seconds: float) -> None:
+        """Keep what was seen at a moment that `Steps` knows now, if nothing else explains it."""
+        seen = sample.seen
         steps = self._steps
         forward = steps.computing
         if steps.making is not None:
             if not seen.called:
-                seen = fetching or seen._replace(function=LIBRARY)
+                seen = sample.making or seen._replace(function=LIBRARY)
             self._waiting.append((MAKING[steps.making], steps.moment, seen, seconds))
             return
         if steps.updating:
-            seen = updating or seen._replace(function=LIBRARY, inner="", called=False)
+            seen = sample.updating or seen._replace(function=LIBRARY, inner="", called=False)
             self._waiting.append((UPDATE, steps.moment, seen, seconds))
             return
         # a line that asks for batches and computes with them calls a library's loop
@@ -279,7 +223,11 @@ class StackSampler:
             seen = seen._replace(function=LIBRARY)
         explained = forward or steps.sees_forward or not steps.without_loader
         if (forward or steps.unexplained) and (explained or seen.waits_in):
+            if not forward and sample.in_library is not None:
+                seen = sample.in_library._replace(
+                    in_network=seen.in_network, waits_in=seen.waits_in
+                )
             event = FORWARD if forward else UNTRACKED
             self._waiting.append((event, steps.moment, seen, seconds))
-            if maker is not None and steps.without_loader:
-                self._waiting.append((MAKING[LATER], steps.moment, maker, seconds))
+            if sample.maker is not None and steps.without_loader:
+                self._waiting.append((MAKING[LATER], steps.moment, sample.maker, seconds))

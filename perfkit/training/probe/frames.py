@@ -15,18 +15,12 @@ import perfkit
 
 OURS = str(Path(perfkit.__file__).parent) + os.sep
 """Where the code of perfkit lies."""
-_WRAPPERS = ("contextlib.py", "functools.py")
+WRAPPERS = ("contextlib.py", "functools.py")
 """Ends of files whose frames lie between a decorated function and its caller."""
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 """Where packages are installed, within a path; Python's own library is not there."""
-_DATA = os.path.join("torch", "utils", "data", "")
-"""Torch's own code for data sets and loaders, within a path."""
-_LOADER = (os.path.join(_DATA, "_utils", "fetch.py"), os.path.join(_DATA, "dataloader.py"))
-"""Ends of the files in which a loader calls its data set, its collator and its sampler."""
 _MODULES = os.path.join("torch", "nn", "modules", "")
 """Where torch calls networks and layers, within a path."""
-_UPDATE = os.path.join("torch", "optim", "optimizer.py")
-"""End of the file in which torch calls the step of any optimizer, and the hooks of that."""
 _WORKLOADS = os.path.join(OURS, "training", "workloads", "")
 """Where the data sets of perfkit lie."""
 
@@ -44,6 +38,7 @@ _HANDING_OVER = ("queue.py", "threading.py", "selectors.py", "multiprocessing")
 """Files and folders of Python's own library in which a thread waits for another thread or process."""
 
 
+@functools.cache
 def is_users(path: str) -> bool:
     """Whether a code object's file is the user's own: no library's, not ours, not made up."""
     if path.startswith("<") or path.startswith(OURS):
@@ -72,9 +67,6 @@ def place(path: str, line: int) -> str:
     except (ValueError, OSError):  # another drive, or the directory is gone
         return f"{full}:{line}"
     return f"{full if below.startswith(os.pardir) else below}:{line}"
-
-
-_is_users = functools.cache(is_users)
 
 
 class Seen(NamedTuple):
@@ -135,18 +127,18 @@ def seen_in(frame: FrameType, loop: Sequence[CodeType]) -> Seen:
     common = 0
     while common < min(len(users), len(loop)) and users[common].f_code is loop[common]:
         common += 1
-    below = [one for one in users[common:] if _has_name(one)]
+    below = [one for one in users[common:] if has_name(one)]
     if not below:
-        own = next((one for one in reversed(users[:common]) if _has_name(one)), users[0])
+        own = next((one for one in reversed(users[:common]) if has_name(one)), users[0])
         return Seen(own.f_code.co_filename, line_of(own), own.f_code.co_name, "", "", 0, False)
     called = below[0]
     by_loop = common and _caller(called) is users[common - 1]
-    return _called(called, below[-1], users[common - 1] if by_loop else None)
+    return call_of(called, below[-1], users[common - 1] if by_loop else None)
 
 
 def in_network(frame: FrameType | None) -> bool:
     """Return whether the innermost of the user's own functions that run has called a module of `torch.nn`."""
-    while frame is not None and not _is_users(frame.f_code.co_filename):
+    while frame is not None and not is_users(frame.f_code.co_filename):
         if _MODULES in frame.f_code.co_filename:
             return True
         frame = frame.f_back
@@ -181,47 +173,6 @@ def _hands_over(path: str) -> bool:
     return _is_stdlib_s(path) and within.split(os.sep)[0] in _HANDING_OVER
 
 
-def seen_fetching(frame: FrameType) -> Seen | None:
-    """Return the function of a library that a batch is made in; None where none is made, or by none.
-
-    The outermost one that a loader calls and that is not torch's, such as a data set's `__getitem__`, and the
-    innermost of an installed package that it led to.
-
-    Args:
-        frame: the innermost one; the user's own code does not run in the making of the batch.
-    """
-    installed: list[FrameType] = []
-    back: FrameType | None = frame
-    while back is not None and not back.f_code.co_filename.endswith(_LOADER):
-        if _has_name(back) and _is_package_s(back.f_code.co_filename):
-            installed.append(back)
-        back = back.f_back
-    if back is None or not installed:
-        return None
-    foreign = [one for one in installed if _DATA not in one.f_code.co_filename]
-    called, innermost = (foreign or installed)[-1], installed[0]
-    return _called(called, innermost)
-
-
-def seen_updating(frame: FrameType) -> Seen | None:
-    """Return the function of the user's own that `optimizer.step` has called; None where it runs none.
-
-    A hook, or a callback in a closure. The `step` of an optimizer of the user's own is the update.
-
-    Args:
-        frame: the innermost one.
-    """
-    called: list[FrameType] = []
-    back: FrameType | None = frame
-    while back is not None and not back.f_code.co_filename.endswith(_UPDATE):
-        if _has_name(back) and _is_users(back.f_code.co_filename):
-            called.append(back)
-        back = back.f_back
-    if back is None or not called or called[-1].f_code.co_name == "step":
-        return None
-    return _called(called[-1], called[0])
-
-
 def _with_class(code: CodeType) -> str:
     name: str = code.co_name
     if not name.startswith("__"):
@@ -230,7 +181,7 @@ def _with_class(code: CodeType) -> str:
     return f"{owner}.{name}" if owner.isidentifier() else name
 
 
-def _called(called: FrameType, innermost: FrameType, where: FrameType | None = None) -> Seen:
+def call_of(called: FrameType, innermost: FrameType, where: FrameType | None = None) -> Seen:
     """Return what was seen in a call; special methods with their class, from Python 3.11 on.
 
     Args:
@@ -247,7 +198,7 @@ def _called(called: FrameType, innermost: FrameType, where: FrameType | None = N
 
 
 @functools.cache
-def _is_package_s(path: str) -> bool:
+def is_packages(path: str) -> bool:
     """Whether a file is an installed package's, or a data set of ours; what we wrap round both is neither."""
     if path.startswith(OURS):
         return path.startswith(_WORKLOADS)
@@ -257,13 +208,13 @@ def _is_package_s(path: str) -> bool:
 def _users(frame: FrameType | None) -> list[FrameType]:
     found = []
     while frame is not None:
-        if _is_users(frame.f_code.co_filename):
+        if is_users(frame.f_code.co_filename):
             found.append(frame)
         frame = frame.f_back
     return found[::-1]
 
 
-def _has_name(frame: FrameType) -> bool:
+def has_name(frame: FrameType) -> bool:
     name = frame.f_code.co_name
     return name == "<module>" or not name.startswith("<")
 
@@ -273,7 +224,7 @@ def _caller(frame: FrameType) -> FrameType | None:
     back = frame.f_back
     while back is not None:
         path = back.f_code.co_filename
-        if not (path.endswith(_WRAPPERS) or (_is_users(path) and not _has_name(back))):
+        if not (path.endswith(WRAPPERS) or (is_users(path) and not has_name(back))):
             break
         back = back.f_back
     return back

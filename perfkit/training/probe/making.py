@@ -17,8 +17,9 @@ from pathlib import Path
 
 from perfkit.jsonlines import JsonLines
 from perfkit.records import LIBRARY, WORKER_STACK
-from perfkit.training.probe.frames import Seen, seen_fetching, seen_in, users_codes
+from perfkit.training.probe.frames import Seen, seen_in, users_codes
 from perfkit.training.probe.ledger import WorkerLedger
+from perfkit.training.probe.libraries import seen_fetching
 
 EVERY_S = 0.05
 JITTER_S = 0.01

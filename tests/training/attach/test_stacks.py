@@ -73,6 +73,19 @@ def test_the_function_is_named_with_its_line(tmp_path: Path) -> None:
     assert event["seconds"] > 0
 
 
+def test_a_stack_that_was_left_while_it_was_walked_is_no_sample() -> None:
+    """What called a frame is not known once it has returned: what is below the loop seems to be the loop."""
+    looked = Looked(unexplained=True)
+    wait_for(lambda: looked.samples() >= 1)
+    own = looked.sampler.loop
+    looked.sampler.loop = (simulate.__code__, *own)
+    time.sleep(2 * stacks.EVERY_S)
+    before = looked.samples()
+    time.sleep(4 * stacks.EVERY_S)
+    assert looked.samples() == before
+    looked.end()
+
+
 def test_what_a_backward_followed_is_no_untracked_time(tmp_path: Path) -> None:
     """It was part of the step: more than a batch that is asked for has happened since."""
     looked = Looked(unexplained=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from perfkit.training.attach import stacks
-from perfkit.training.attach.stacks import LOOK_EVERY_NS, Untracked
+from perfkit.training.attach import untracked as looking
+from perfkit.training.attach.untracked import LOOK_EVERY_NS, Untracked
 from perfkit.training.probe.frames import users_codes, users_line
 
 
@@ -31,7 +31,7 @@ def samplers(monkeypatch: pytest.MonkeyPatch) -> list[Sampler]:
         begun.append(Sampler(steps, thread))
         return begun[-1]
 
-    monkeypatch.setattr(stacks, "StackSampler", begin)
+    monkeypatch.setattr(looking, "StackSampler", begin)
     return begun
 
 

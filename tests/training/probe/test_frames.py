@@ -21,10 +21,10 @@ from perfkit.training.probe.frames import (
     OURS,
     Seen,
     place,
-    seen_fetching,
     seen_in,
     users_codes,
 )
+from perfkit.training.probe.libraries import seen_fetching
 
 
 class Looks:

@@ -1,16 +1,18 @@
-"""Which function of the user's own runs inside of an optimizer's step."""
+"""Hooks inside of an optimizer's step, and what a library's training loop calls."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from perfkit.training.probe.frames import Seen, seen_updating
+from perfkit.training.probe.frames import Seen
+from perfkit.training.probe.libraries import codes_of, seen_in_library, seen_updating
 
 Looks = list[Seen | None]
 
@@ -90,3 +92,55 @@ def test_what_runs_outside_of_a_step_is_nothing(called: bool) -> None:
     else:
         look(found)
     assert found == [None]
+
+
+PARTS = {
+    "site-packages/trainers/evaluation.py": "evaluate(work): collect(work)\ndef collect(work): work()",
+    "site-packages/torch/nn/norm.py": "clip(work): work()",
+}
+LOOP = (
+    "fit(asks, work):\n    loop(asks, work)\ndef loop(asks, work):\n    asks()\n    {called}(work)"
+)
+"""What a library's training loop is made of, and calls on its fifth line."""
+
+
+class Library:
+    """One whose loop calls a function of its own, or of torch's."""
+
+    def __init__(self, called: str) -> None:
+        self.names: dict[str, Any] = {}
+        self.loop: tuple[CodeType, ...] = ()
+        self.seen: list[Seen | None] = []
+        loop = {"site-packages/trainers/trainer.py": LOOP.format(called=called)}
+        for path, source in (PARTS | loop).items():
+            exec(compile(f"def {source}\n", f"/env/lib/{path}", "exec"), self.names)
+
+    def asks(self) -> None:
+        self.loop = codes_of(sys._getframe().f_back)
+
+    def sample(self) -> None:
+        frame = sys._getframe().f_back
+        assert frame is not None
+        self.seen.append(seen_in_library(frame, self.loop))
+
+
+@pytest.mark.parametrize(("called", "inner"), [("evaluate", "collect"), ("clip", "")])
+def test_what_a_library_s_loop_calls_is_named(called: str, inner: str) -> None:
+    """With the loop's line, and the innermost function of a package, which most of torch's would be."""
+    library = Library(called)
+    library.names["fit"](library.asks, library.sample)
+    (seen,) = library.seen
+    assert seen is not None
+    assert (seen.function, seen.inner, seen.line) == (called, inner, 5)
+    assert seen.path.endswith("trainers/trainer.py")
+
+
+def test_a_loop_of_the_user_s_own_is_told_by_its_lines() -> None:
+    """Whatever of a library it calls; nor is anything told before a loop was seen."""
+    library = Library("evaluate")
+    for begin in (True, False):
+        if begin:
+            library.asks()
+        library.names["evaluate"](library.sample)
+        library.loop = ()
+    assert library.seen == [None, None]
