@@ -209,6 +209,8 @@ def next_hook(fetch: Any) -> Any:
             handle.happened(Steps.failed)
             raise
         handle.happened(_got)
+        if handle.session.wants_batch:
+            handle.session.looks_at(batch)
         return batch
 
     return __next__

@@ -12,7 +12,7 @@ import torch
 
 from perfkit.training.attach.embeddings import dense_tables
 from perfkit.training.attach.folder import ProcessFolder
-from perfkit.training.attach.padding import LEAST_SHARE, Counted, tokens_of
+from perfkit.training.attach.padding import LEAST_SHARE, Counted, Padding, of_mask, tokens_of
 from perfkit.training.attach.precision import graph, loss_of
 from perfkit.training.dispatching import CHAIN, chain_s
 
@@ -29,6 +29,7 @@ class Launching:
     def __init__(self) -> None:
         self._written = False
         self._padding: Counted | None = None
+        self._masked = False  # a batch has told what of it is padding
 
     @property
     def is_known(self) -> bool:
@@ -52,25 +53,38 @@ class Launching:
                 f" {tables.touched:,} at most"
             )
             folder.event("fact", code="dense_embedding", value=tables._asdict(), text=text)
-        tokens = tokens_of(graph(loss.grad_fn, MOST_OPERATORS))
+        tokens = None if self._masked else tokens_of(graph(loss.grad_fn, MOST_OPERATORS))
         if tokens is not None:
             self._tell_padding(folder, Counted(tokens))
         if loss.device.type == "cpu":
             seconds = min(chain_s(loss.device) for _ in range(ROUNDS)) / CHAIN
             folder.event("launching", operators=operators_of(loss), operator_s=seconds)
 
+    def batch(self, folder: ProcessFolder, batch: Any) -> None:
+        """The loop has a batch, some steps after the first."""
+        found = of_mask(batch)
+        if found is not None:
+            self._masked = True
+            _write_padding(folder, found)
+
     def _tell_padding(self, folder: ProcessFolder, counted: Counted) -> None:
-        """Tell it if it is much; later, where the device has not counted yet."""
+        """Tell it, or later, where the device has not counted yet."""
         found = counted.read()
         self._padding = counted if found is None else None
-        if found is None or found.padded < LEAST_SHARE * found.rows * found.positions:
-            return
-        share = found.padded / (found.rows * found.positions)
-        text = (
-            f"{100 * share:.0f} % of the tokens in a batch are padding: its longest text has"
-            f" {found.positions - found.spare} of {found.positions} positions"
-        )
-        folder.event("fact", code="padding", value=found._asdict(), text=text)
+        if found is not None:
+            _write_padding(folder, found)
+
+
+def _write_padding(folder: ProcessFolder, found: Padding) -> None:
+    """Tell it if it is much."""
+    share = found.padded / (found.rows * found.positions)
+    if share < LEAST_SHARE:
+        return
+    text = (
+        f"{100 * share:.0f} % of the tokens in a batch are padding: its longest text has"
+        f" {found.positions - found.spare} of {found.positions} positions"
+    )
+    folder.event("fact", code="padding", value=found._asdict(), text=text)
 
 
 def operators_of(loss: torch.Tensor) -> int:

@@ -1,13 +1,13 @@
 """Padding in a batch of tokens: positions that are looked up, computed and then ignored.
 
-Read from what the largest embedding of a loss was asked for: where most rows end, or begin, with one same
-token over and over, that token is padding. How often, is counted where the tokens are, and read once the
-device has done it.
+Read from the `attention_mask` of a batch, as tokenizers give it, else from what the largest embedding of a
+loss was asked for: where most rows end, or begin, with one same token over and over, that token is padding.
+How often, is counted where the tokens are, and read once the device has done it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -29,6 +29,16 @@ class Padding(NamedTuple):
     """Positions that are padding, in all rows together."""
     spare: int
     """Positions that are padding in every row: what its longest row does not need."""
+
+
+def of_mask(batch: Any) -> Padding | None:
+    """Return what a batch on the host says itself; None where it has no mask of rows × positions."""
+    mask = batch.get("attention_mask") if isinstance(batch, Mapping) else None
+    if not isinstance(mask, torch.Tensor) or mask.device.type != "cpu" or not _is_text(mask):
+        return None
+    padded = (mask == 0).sum(1)
+    rows, positions = mask.shape
+    return Padding(rows, positions, int(padded.sum()), int(padded.min()))
 
 
 class Counted:
@@ -69,12 +79,15 @@ def tokens_of(nodes: Iterable[Any]) -> torch.Tensor | None:
         table = getattr(node.next_functions[0][0], "variable", None)
         if table is not None and len(table) > largest:
             largest, tokens = len(table), indices
-    if tokens is None or tokens.dim() != 2 or tokens.device.type not in ("cpu", "cuda"):
+    if tokens is None or tokens.device.type not in ("cpu", "cuda"):
         return None
     if tokens.is_cuda and _capturing():
         return None
-    is_text = tokens.shape[0] >= LEAST_ROWS and tokens.shape[1] >= LEAST_POSITIONS
-    return tokens.detach() if is_text else None
+    return tokens.detach() if _is_text(tokens) else None
+
+
+def _is_text(tokens: torch.Tensor) -> bool:
+    return tokens.dim() == 2 and len(tokens) >= LEAST_ROWS and tokens.shape[1] >= LEAST_POSITIONS
 
 
 def _capturing() -> bool:

@@ -10,7 +10,7 @@ from perfkit.training.attach import forwards
 from perfkit.training.attach.collectives import ReducerTimes
 from perfkit.training.attach.facts import Facts
 from perfkit.training.attach.folder import ProcessFolder, ranks
-from perfkit.training.attach.launching import Launching
+from perfkit.training.attach.launching import AT_STEP, Launching
 from perfkit.training.attach.loaders import Pass
 from perfkit.training.attach.optimizers import Optimizers
 from perfkit.training.attach.passes import Steps
@@ -89,6 +89,13 @@ class Recording:
         """A backward begins, with what it was called with."""
         self._precision.backward(args, kwargs)
         self._launching.backward(self.folder, self.steps.trained, args, kwargs)
+
+    def looks_at(self, batch: Any) -> bool:
+        """The loop has a batch; whether no other one needs to be looked at."""
+        if self.steps.trained < AT_STEP:
+            return False
+        self._launching.batch(self.folder, batch)
+        return True
 
     def update(self) -> None:
         """An update begins."""

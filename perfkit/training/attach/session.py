@@ -51,6 +51,8 @@ class Session:
         """Returns the number of a pass that begins."""
         self.over = False
         """The recording has come to its end."""
+        self.wants_batch = True
+        """A batch is still to be looked at."""
         self.calls: Calls = self
         """Gets what the hooks see on the thread that trains: this, or a tape that notes it."""
         self._before = uncaught()
@@ -191,6 +193,15 @@ class Session:
             steps = self.steps
             if steps is not None:
                 what(steps, *args)
+        except Exception as error:
+            self.fail(error)
+
+    def looks_at(self, batch: Any) -> None:
+        """The loop has a batch."""
+        if self.off or self._recording is None:
+            return
+        try:
+            self.wants_batch = not self._recording.looks_at(batch)
         except Exception as error:
             self.fail(error)
 

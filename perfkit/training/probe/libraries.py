@@ -75,7 +75,8 @@ def codes_of(frame: FrameType | None) -> tuple[CodeType, ...]:
 def seen_in_library(frame: FrameType, loop: Sequence[CodeType]) -> Seen | None:
     """Return the function that a library's training loop calls; None where the loop is the user's own.
 
-    With the innermost one of an installed package that it led to, torch's own left out.
+    The first one that has a public name, if any has, with the innermost of an installed package that it led
+    to, torch's own left out.
 
     Args:
         frame: the innermost one.
@@ -90,7 +91,9 @@ def seen_in_library(frame: FrameType, loop: Sequence[CodeType]) -> Seen | None:
         return None
     packages = [one for one in below if is_packages(one.f_code.co_filename)]
     foreign = [one for one in packages if _TORCH not in one.f_code.co_filename]
-    return call_of(below[0], (foreign or below[:1])[-1], running[common - 1])
+    public = [one for one in foreign if not one.f_code.co_name.startswith("_")]
+    called = (public or below)[0]
+    return call_of(called, (foreign or [called])[-1], running[running.index(called) - 1])
 
 
 def _running(frame: FrameType | None) -> list[FrameType]:
@@ -103,5 +106,5 @@ def _running(frame: FrameType | None) -> list[FrameType]:
 
 
 def _wraps(frame: FrameType) -> bool:
-    path: str = frame.f_code.co_filename
-    return path.endswith(WRAPPERS)
+    path, name = frame.f_code.co_filename, frame.f_code.co_name
+    return path.endswith(WRAPPERS) or name.endswith(("wrapper", "wrapped"))

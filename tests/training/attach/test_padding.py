@@ -12,7 +12,7 @@ from torch import nn
 
 from perfkit.training.attach.folder import ProcessFolder
 from perfkit.training.attach.launching import AT_STEP, Launching
-from perfkit.training.attach.padding import Counted, Padding, tokens_of
+from perfkit.training.attach.padding import Counted, Padding, of_mask, tokens_of
 from perfkit.training.attach.precision import graph
 
 PAD = 7
@@ -105,6 +105,37 @@ def test_much_of_it_is_a_fact_of_the_process(
     facts = [one for one in folder.rank.events.read() if one["event"] == "fact"]
     assert [one["text"] for one in facts if one["code"] == "padding"] == ([text] if text else [])
     assert launching.is_known
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_batch_that_has_a_mask_tells_it_itself(tmp_path: Path, left: bool) -> None:
+    """Of a network whose embeddings do not learn there is nothing in the graph; it is told once."""
+    tokens = texts([4, 9, 5, 6], 20, left=left)
+    batch = {"input_ids": tokens, "attention_mask": (tokens != PAD).long()}
+    assert of_mask(batch) == Padding(4, 20, padded=56, spare=11)
+    folder, launching = ProcessFolder(tmp_path, time.perf_counter_ns()), Launching()
+    launching.batch(folder, batch)
+    launching.backward(folder, AT_STEP, (loss_of(tokens),), {})
+    facts = [one["text"] for one in folder.rank.events.read() if one["event"] == "fact"]
+    assert facts == [
+        "70 % of the tokens in a batch are padding: its longest text has 9 of 20 positions"
+    ]
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        None,
+        (torch.zeros(4, 20), torch.zeros(4)),
+        {"input_ids": torch.zeros(4, 20)},
+        {"attention_mask": torch.zeros(4, 1, 20, 20)},
+        {"attention_mask": [1, 0]},
+        {"attention_mask": torch.zeros(4, 20, device="meta")},
+    ],
+)
+def test_a_batch_without_a_mask_of_texts_tells_nothing(batch: Any) -> None:
+    """Whatever it is."""
+    assert of_mask(batch) is None
 
 
 def test_what_a_device_has_not_counted_yet_is_told_later(
