@@ -111,7 +111,7 @@ CALLS = [
     ("_save", "_save", ""),
     ("_no_grad_wrapper", "clip", ""),
 ]
-"""What the loop calls, and what is named: nothing private that leads to a public name, nor what only wraps."""
+"""What the loop calls, and what is named: nothing private that leads to a public name, nor a mere wrapper."""
 
 
 class Library:
