@@ -33,4 +33,8 @@ for _ in range(3):
     with torch.no_grad():
         for (batch,) in check:
             model(batch)
+plain = iter(DataLoader(data, batch_size=40))
+next(plain)
+# asked again at its end it begins no other pass
+assert [next(plain, None), next(plain, None)] == [None, None]
 print("weights", digest(model))

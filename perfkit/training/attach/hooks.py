@@ -37,7 +37,8 @@ _get_ident = threading.get_ident
 _got = Steps.got
 HANDLE = "_perfkit_handle"
 MADE = "_perfkit_made"
-"""What an iterator keeps: its loader, weakly, and when it was made, until it is asked for its first batch."""
+"""What an iterator keeps that is no loader's `__iter__` of torch's: its loader, weakly, and when it was made,
+until it is asked for its first batch."""
 
 
 class Handle:
@@ -145,6 +146,7 @@ def _iter_hook(begin: Any) -> Any:
             if isinstance(iterator, dataloader._BaseDataLoaderIter):
                 handle = Handle(session, session.passes(self, iterator, iter_s))
                 setattr(iterator, HANDLE, handle)
+                iterator.__dict__.pop(MADE, None)
         except Exception as error:
             session.fail(error)
         return iterator
@@ -191,7 +193,10 @@ def _late_handle(iterator: Any) -> Handle | None:
 def next_hook(fetch: Any) -> Any:
     @functools.wraps(fetch)
     def __next__(self: Any) -> Any:
-        handle = self.__dict__.get(HANDLE) or _late_handle(self)
+        handle = self.__dict__.get(HANDLE)
+        # one that was at its end and is asked again begins another pass
+        if handle is None or handle.of.over:
+            handle = _late_handle(self)
         if handle is None:
             return fetch(self)
         if handle.session.stop.asked and handle.must_stop():
@@ -202,8 +207,6 @@ def next_hook(fetch: Any) -> Any:
             batch = fetch(self)
         except StopIteration:
             handle.happened(Steps.ended)
-            # asked again it begins another pass
-            self.__dict__.pop(HANDLE, None)
             raise
         except BaseException:
             handle.happened(Steps.failed)
