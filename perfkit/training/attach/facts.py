@@ -86,7 +86,7 @@ class Facts:
     def end(self, folder: ProcessFolder, steps: int, optimizers: int) -> None:
         """Say what was not seen."""
         if steps and not optimizers:
-            compiled = "torch._dynamo" in sys.modules
+            compiled = _has_compiled()
             code = "compiled_optimizer" if compiled else "no_updates_seen"
             why = "compiled into the graph" if compiled else "none called its step()"
             self._write(folder, code, 0, f"no update by an optimizer was seen: {why}")
@@ -153,6 +153,12 @@ class Facts:
             return int(os.pread(self._statm, 128, 0).split()[1]) * os.sysconf("SC_PAGE_SIZE")
         except (OSError, ValueError, IndexError, AttributeError):
             return None
+
+
+def _has_compiled() -> bool:
+    """Whether a function was compiled in this process: dynamo is imported by what compiles nothing, too."""
+    counters: Any = getattr(sys.modules.get("torch._dynamo.utils"), "counters", {})
+    return bool(counters.get("frames", {}).get("ok", 0))
 
 
 def _all_weights(optimizer: Any) -> list[torch.Tensor]:
