@@ -156,7 +156,7 @@ def _end(watch: Watch, folder: StudyFolder, code: int, target: str | None) -> No
     from perfkit import documentfile as documents
 
     already_said = watch.reached
-    document = watch.end(complete=code < 128)
+    document = watch.end(complete=code < 128, failed=code != 0)
     if target is not None:
         documents.write(document, Path(target))
     if not document.rows:

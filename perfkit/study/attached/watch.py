@@ -79,17 +79,20 @@ class Watch:
             return None
         return self._verdict(steps, trained_s)
 
-    def end(self, *, complete: bool, warnings: Sequence[Note] = ()) -> Document:
+    def end(
+        self, *, complete: bool, failed: bool = False, warnings: Sequence[Note] = ()
+    ) -> Document:
         """Return the Document of all that was seen, or of what was up to the limit, and store it.
 
         Args:
             complete: whether the command came to its end by itself.
+            failed: whether it failed: it may have, before it imported torch.
 
         Raises:
             PerfkitError: it cannot be stored.
         """
         recorded = self._kept if self.reached else self._read()
-        document = self._document(recorded, complete or self.reached, warnings)
+        document = self._document(recorded, complete or self.reached, warnings, failed=failed)
         documents.write(document, self.study.document)
         return document
 
@@ -127,7 +130,12 @@ class Watch:
         return [one for one in found if one is not None]
 
     def _document(
-        self, recorded: Sequence[Recorded], complete: bool, warnings: Sequence[Note] = ()
+        self,
+        recorded: Sequence[Recorded],
+        complete: bool,
+        warnings: Sequence[Note] = (),
+        *,
+        failed: bool = False,
     ) -> Document:
         runs = answer.runs_of(recorded, self._peaks, self.loads.loads)
         elapsed_s = self.clock() - self._began_s
@@ -137,7 +145,7 @@ class Watch:
             elapsed_s=elapsed_s,
             complete=complete,
             warnings=warnings,
-            reached=self.study.reached.exists(),
+            reached=failed or self.study.reached.exists(),
         )
 
     def _stored(self, document: Document) -> Document:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
 
 from perfkit.training.probe.frames import (
@@ -35,13 +35,8 @@ def seen_fetching(frame: FrameType) -> Seen | None:
     Args:
         frame: the innermost one; the user's own code does not run in the making of the batch.
     """
-    installed: list[FrameType] = []
-    back: FrameType | None = frame
-    while back is not None and not back.f_code.co_filename.endswith(_LOADER):
-        if has_name(back) and is_packages(back.f_code.co_filename):
-            installed.append(back)
-        back = back.f_back
-    if back is None or not installed:
+    installed = _led_to(frame, _LOADER, is_packages)
+    if not installed:
         return None
     foreign = [one for one in installed if _DATA not in one.f_code.co_filename]
     called, innermost = (foreign or installed)[-1], installed[0]
@@ -56,15 +51,29 @@ def seen_updating(frame: FrameType) -> Seen | None:
     Args:
         frame: the innermost one.
     """
-    called: list[FrameType] = []
-    back: FrameType | None = frame
-    while back is not None and not back.f_code.co_filename.endswith(_UPDATE):
-        if has_name(back) and is_users(back.f_code.co_filename):
-            called.append(back)
-        back = back.f_back
-    if back is None or not called or called[-1].f_code.co_name == "step":
+    called = _led_to(frame, _UPDATE, is_users)
+    if not called or called[-1].f_code.co_name == "step":
         return None
     return call_of(called[-1], called[0])
+
+
+def _led_to(
+    frame: FrameType, files: str | tuple[str, ...], wanted: Callable[[str], bool]
+) -> list[FrameType]:
+    """Return the frames that code of some files has led to, the innermost first; none where it does not run.
+
+    Args:
+        frame: the innermost one.
+        files: ends of their names.
+        wanted: whether frames of a file are meant.
+    """
+    found: list[FrameType] = []
+    back: FrameType | None = frame
+    while back is not None and not back.f_code.co_filename.endswith(files):
+        if has_name(back) and wanted(back.f_code.co_filename):
+            found.append(back)
+        back = back.f_back
+    return found if back is not None else []
 
 
 def codes_of(frame: FrameType | None) -> tuple[CodeType, ...]:
